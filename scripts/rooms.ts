@@ -1,0 +1,106 @@
+/**
+ * The rooms of the house and where their arrows may point: down only. scripts/arrows.ts holds every import to this.
+ */
+
+export interface Room {
+  /** Rooms whose files this one imports. */
+  readonly may: readonly string[]
+  /** Rooms of which it imports types only. Its tests may use them whole. */
+  readonly types?: readonly string[]
+  /** Packages and built-in modules: if given, no others than these. Its tests are free. */
+  readonly onlyPackages?: readonly string[]
+  /** Packages and built-in modules that it never imports. Its tests are free. */
+  readonly neverPackages?: readonly string[]
+  /** What a person who broke the rule should read. */
+  readonly why: string
+}
+
+const decision = ['emulator/decision']
+const ground = [...decision, 'emulator/tokens', 'emulator/iam']
+const storey = [...ground, 'emulator/state', 'emulator/runtime']
+
+const http = ['hono', '@hono/node-server', 'node:http', 'node:https', 'node:http2', 'node:net', 'node:tls']
+
+/** Rooms that stand side by side under emulator.ts: what two of them need lives below them. */
+export const middle = [
+  'emulator/metadata',
+  'emulator/issuer',
+  'emulator/ingress',
+  'emulator/apis',
+  'emulator/console',
+] as const
+
+const besideTheOthers: Room = {
+  may: storey,
+  types: ['emulator/front'],
+  why: 'a room of the middle imports rooms below it, and of emulator/front only types',
+}
+
+/** A room is a folder or a single file; the longest name that fits a file is its room. */
+export const rooms: Readonly<Record<string, Room>> = {
+  'emulator/decision': {
+    may: [],
+    onlyPackages: [],
+    why: 'decision stands at the bottom and imports nothing',
+  },
+  'emulator/tokens': {
+    may: decision,
+    neverPackages: http,
+    why: 'tokens imports decision only and knows no HTTP',
+  },
+  'emulator/iam': {
+    may: decision,
+    onlyPackages: ['@bufbuild/cel', 'zod'],
+    why: 'iam is pure: it imports decision only, no built-in module and no package that does I/O',
+  },
+  'emulator/state': { may: ground, why: 'state imports tokens, iam and decision only' },
+  'emulator/runtime': {
+    may: [...ground, 'emulator/state'],
+    why: 'runtime imports state and what is below it only',
+  },
+  'emulator/front': {
+    may: decision,
+    types: ['emulator/state'],
+    why: 'front imports decision, and of state only types',
+  },
+  ...Object.fromEntries(middle.map((room) => [room, besideTheOthers])),
+  'emulator/config.ts': { may: storey, why: 'config imports state and what is below it only' },
+  'emulator/emulator.ts': {
+    may: ['emulator/config.ts', 'emulator/front', ...middle, ...storey],
+    why: 'emulator.ts imports the rooms below it, not main.ts',
+  },
+  'emulator/main.ts': {
+    may: ['emulator/emulator.ts', 'emulator/config.ts', ...storey],
+    why: 'main.ts starts emulator.ts; the rooms of the middle are its matter',
+  },
+  'emulator/testing': {
+    may: ['emulator/emulator.ts', 'emulator/config.ts', ...storey],
+    why: 'testing starts the emulator through emulator.ts',
+  },
+
+  service: { may: [], why: 'service is shared by sender and receiver and imports no other room' },
+  sender: { may: ['service'], why: 'sender imports service only: it does not know that the emulator exists' },
+  receiver: {
+    may: ['service'],
+    why: 'receiver imports service only: it does not know that the emulator exists',
+  },
+
+  walkthrough: {
+    may: ['emulator/emulator.ts', 'emulator/testing'],
+    why: 'walkthrough sees the emulator through emulator.ts only',
+  },
+  conformance: {
+    may: ['emulator/emulator.ts', 'emulator/testing', 'walkthrough'],
+    why: 'conformance sees the emulator through emulator.ts only',
+  },
+  bench: {
+    may: ['emulator/emulator.ts', 'emulator/testing'],
+    why: 'bench sees the emulator through emulator.ts only',
+  },
+  deploy: { may: [], why: 'deploy imports no other room' },
+  scripts: { may: [], why: 'scripts imports no other room' },
+  'bootstrap.mjs': {
+    may: [],
+    why: 'bootstrap.mjs runs before anything is installed and imports built-in modules only',
+  },
+}
