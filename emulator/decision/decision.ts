@@ -1,0 +1,96 @@
+/**
+ * What the front door found out about one request: every check, in the order it was made.
+ *
+ * A `Decision` is data. The log line, the console, the control API and the test helper render it; nothing else decides.
+ */
+
+/** The checks there are. A decision holds those that were reached, in the order they were made. */
+export type CheckName =
+  | 'host'
+  | 'path'
+  | 'ingress'
+  | 'invoker-iam-check'
+  | 'credential'
+  | 'scheme'
+  | 'token-form'
+  | 'token-algorithm'
+  | 'token-key'
+  | 'token-signature'
+  | 'token-issuer'
+  | 'token-audience'
+  | 'token-issued-at'
+  | 'token-not-before'
+  | 'token-expiry'
+  | 'principal'
+  | 'binding'
+  | 'instance'
+
+/** One check: what was expected, what came, and, where it failed, what to do about it. Never holds a raw token. */
+export interface Check {
+  readonly name: CheckName
+  readonly passed: boolean
+  readonly expected: string
+  readonly actual: string
+  /** How to mend it: one line, often a command. Only on a failed check. */
+  readonly mend?: string
+}
+
+/** Who was found to be calling. `member` is the spelling a policy uses, such as `serviceAccount:a@p.iam.gserviceaccount.com`. */
+export interface Caller {
+  readonly member: string
+  readonly email?: string
+  readonly subject?: string
+}
+
+/** The binding that let a request through. `resource` is a full resource name, such as `//run.googleapis.com/projects/p/locations/r/services/s`. */
+export interface GrantingBinding {
+  readonly resource: string
+  readonly role: string
+  readonly member: string
+  readonly condition?: string
+}
+
+export interface Decision {
+  /** The trace id the request was given, 32 lower-case hex digits. */
+  readonly trace: string
+  /** RFC 3339, UTC, milliseconds. */
+  readonly time: string
+  readonly service?: string
+  readonly revision?: string
+  readonly project?: string
+  readonly region?: string
+  readonly method: string
+  readonly host: string
+  /** The path alone: a query string may hold secrets. */
+  readonly path: string
+  /** True when the request went to the container; `status` is then the container's. */
+  readonly allowed: boolean
+  /** The status that the caller saw; 0 until the container has answered. */
+  readonly status: number
+  readonly caller?: Caller
+  readonly binding?: GrantingBinding
+  readonly checks: readonly Check[]
+  /** The sentence Cloud Run itself writes to Cloud Logging for this outcome, where it writes one (facts 1.2). */
+  readonly log?: string
+}
+
+/** The check that decided: the first that failed, or undefined when the request was let through. */
+export function failedCheck(decision: Pick<Decision, 'checks'>): Check | undefined {
+  return decision.checks.find((check) => !check.passed)
+}
+
+/** One line saying why: for a log, a console row, `--json`. */
+export function why(decision: Decision): string {
+  const failed = failedCheck(decision)
+  if (failed) {
+    const mend = failed.mend ? ` ${failed.mend}` : ''
+    return `${failed.name}: expected ${failed.expected}, got ${failed.actual}.${mend}`
+  }
+  const { binding, caller } = decision
+  if (!binding) return 'The invoker IAM check is off for this service: anyone may call it.'
+  const who =
+    caller && caller.member !== binding.member
+      ? `${caller.member} is in ${binding.member}, which`
+      : binding.member
+  return `${who} holds ${binding.role} on ${binding.resource.replace(/^\/\/[^/]+\//, '')}.`
+}

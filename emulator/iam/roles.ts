@@ -1,0 +1,108 @@
+/** Roles: what each one permits, where it can be granted, and which one to suggest. */
+import { COVERED_SERVICES, PERMISSIONS, type Permission, ROLE_TABLE } from './role-table.ts'
+
+export { PERMISSIONS, type Permission }
+
+export interface Role {
+  readonly title: string
+  readonly permissions: ReadonlySet<string>
+}
+
+/** Roles by full name: `roles/run.invoker`, `projects/p/roles/caller`. */
+export type Roles = ReadonlyMap<string, Role>
+
+/** What carries a policy here: a Cloud Run service, a service account, or a project (folders and organizations alike). */
+export type ResourceKind = 'service' | 'serviceAccount' | 'project'
+
+export const PREDEFINED_ROLES: Roles = new Map(
+  Object.entries(ROLE_TABLE).map(([name, { title, permissions }]) => [
+    name,
+    { title, permissions: new Set<string>(permissions) },
+  ]),
+)
+
+const KNOWN_PERMISSIONS: ReadonlySet<string> = new Set(PERMISSIONS)
+const CUSTOM_ROLE = /^(?:projects|organizations)\/[^/\s]+\/roles\/[\w.]+$/
+const FOREIGN_ROLE = /^roles\/([a-z][a-z0-9]*)(?:\.[A-Za-z][A-Za-z0-9]*)+$/
+const BASIC_ROLES: ReadonlySet<string> = new Set(['roles/owner', 'roles/editor', 'roles/viewer'])
+
+// Inferred from the role reference ("lowest-level resource where you can grant this role"); basic and security roles
+// are offered on every resource that has a policy.
+const ANYWHERE = [...BASIC_ROLES, 'roles/iam.securityAdmin', 'roles/iam.securityReviewer']
+const GRANTABLE: Readonly<Record<'service' | 'serviceAccount', ReadonlySet<string>>> = {
+  service: new Set([
+    ...ANYWHERE,
+    'roles/run.admin',
+    'roles/run.developer',
+    'roles/run.editor',
+    'roles/run.invoker',
+    'roles/run.servicesInvoker',
+    'roles/run.viewer',
+  ]),
+  serviceAccount: new Set([
+    ...ANYWHERE,
+    'roles/iam.serviceAccountAdmin',
+    'roles/iam.serviceAccountDeleter',
+    'roles/iam.serviceAccountKeyAdmin',
+    'roles/iam.serviceAccountOpenIdTokenCreator',
+    'roles/iam.serviceAccountTokenCreator',
+    'roles/iam.serviceAccountUser',
+    'roles/iam.serviceAccountViewer',
+    'roles/iam.workloadIdentityUser',
+  ]),
+}
+
+/** The usual role for a permission, where the narrowest one is not what Google's pages tell people to grant. */
+const USUAL_ROLE: ReadonlyMap<string, string> = new Map([
+  ['run.routes.invoke', 'roles/run.invoker'],
+  ['iam.serviceAccounts.actAs', 'roles/iam.serviceAccountUser'],
+  ['iam.serviceAccounts.getAccessToken', 'roles/iam.serviceAccountTokenCreator'],
+])
+
+/** A role by its full name; predefined ones first, then those passed in. */
+export function findRole(name: string, custom?: Roles): Role | undefined {
+  return PREDEFINED_ROLES.get(name) ?? (isCustomRole(name) ? custom?.get(name) : undefined)
+}
+
+export function isCustomRole(name: string): boolean {
+  return CUSTOM_ROLE.test(name)
+}
+
+/** Owner, Editor and Viewer. */
+export function isBasicRole(name: string): boolean {
+  return BASIC_ROLES.has(name)
+}
+
+export function isKnownPermission(permission: string): permission is Permission {
+  return KNOWN_PERMISSIONS.has(permission)
+}
+
+/**
+ * Can this role be granted in a policy of such a resource? If not, setIamPolicy answers 400 (facts 6.9).
+ *
+ * On a project, a role of a service that the emulator does not serve is taken on trust: it exists at Google, as far as we
+ * know, and permits nothing here.
+ */
+export function grantableOn(role: string, kind: ResourceKind, custom?: Roles): boolean {
+  if (isCustomRole(role)) return custom?.has(role) === true
+  if (kind !== 'project') return GRANTABLE[kind].has(role)
+  // Legacy bucket and object roles are for buckets alone.
+  if (PREDEFINED_ROLES.has(role)) return !role.startsWith('roles/storage.legacy')
+  const [, service] = FOREIGN_ROLE.exec(role) ?? []
+  return service !== undefined && !COVERED_SERVICES.has(service)
+}
+
+/** The role to suggest to someone who lacks this permission: the usual one, or else the narrowest that can be granted there. */
+export function suggestedRole(permission: string, kind: ResourceKind): string | undefined {
+  const usual = USUAL_ROLE.get(permission)
+  if (usual !== undefined && grantableOn(usual, kind)) return usual
+  let best: string | undefined
+  let fewest = Number.POSITIVE_INFINITY
+  for (const [name, { permissions }] of PREDEFINED_ROLES) {
+    if (!permissions.has(permission) || permissions.size >= fewest) continue
+    if (name.toLowerCase().endsWith('serviceagent') || !grantableOn(name, kind)) continue
+    best = name
+    fewest = permissions.size
+  }
+  return best
+}
