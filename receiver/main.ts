@@ -1,0 +1,6 @@
+/** Starts the receiver. */
+import { runService } from '../service/run.ts'
+import { createApp } from './app.ts'
+import { readConfig } from './config.ts'
+
+runService({ name: 'receiver', readConfig, createApp })
