@@ -1,0 +1,180 @@
+/**
+ * Who gets in. The checks of Cloud Run's front door, in their order, up to the first that fails:
+ * host, reserved path, default URL, ingress setting, invoker IAM check, credential, token, account, binding.
+ *
+ * facts 1.1: credential absent → 403; present but not verifiable as an ID token for this service → 401; verified but not
+ * authorised → 403.
+ */
+import type { Caller, Check, GrantingBinding } from '../decision/decision.ts'
+import type { FrontRequest, Peer } from '../front/request.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import { serviceKey } from '../state/names.ts'
+import type { InstanceOf, Service } from '../state/resources.ts'
+import type { Route, Routes } from '../state/routes.ts'
+import type { State } from '../state/state.ts'
+import type { IdTokenVerifier } from '../tokens/verify.ts'
+import { callerOf } from './caller.ts'
+import { type Credential, credentialOf } from './credential.ts'
+import type { Gate } from './gate.ts'
+import { NOT_AUTHENTICATED, NOT_AUTHORIZED, NOT_VERIFIED } from './log-texts.ts'
+import { forbidden, methodNotAllowed, NOT_FOUND, type Page, reservedPath, unauthorized } from './pages.ts'
+
+/** What was found out on the way. */
+interface Findings {
+  readonly checks: readonly Check[]
+  readonly service?: Service
+  readonly caller?: Caller
+}
+
+export interface Refused extends Findings {
+  readonly admitted: false
+  readonly page: Page
+  readonly log?: string
+}
+
+export interface Admitted extends Findings {
+  readonly admitted: true
+  readonly route: Route
+  readonly service: Service
+  readonly binding?: GrantingBinding
+  /** The credential that was checked. Undefined on a service that is open to everyone. */
+  readonly credential?: Credential
+}
+
+export interface AdmissionOptions {
+  readonly state: State
+  readonly runtime: Pick<Runtime, 'instanceAt'>
+  readonly verifier: Pick<IdTokenVerifier, 'verify'>
+  readonly routes: Pick<Routes, 'find'>
+  readonly gateOf: (service: Service) => Gate
+}
+
+/** The one path that never reaches a container, spelled exactly so (facts 6.2). */
+const RESERVED = '/healthz'
+
+export function createAdmission({ state, runtime, verifier, routes, gateOf }: AdmissionOptions) {
+  return async function admit(request: FrontRequest, path: string, now: number): Promise<Admitted | Refused> {
+    const { host, peer, incoming } = request
+    const { method = 'GET' } = incoming
+    if (method === 'TRACE' || method === 'CONNECT') {
+      return refuse(methodNotAllowed(method, path), {
+        checks: [failed('path', 'a method that reaches containers', method, 'Use another method.')],
+      })
+    }
+    const route = routes.find(host)
+    if (!route) return refuse(NOT_FOUND, { checks: [unknownHost(host, state)] })
+    const { service } = route
+    const gate = gateOf(service)
+    const checks: Check[] = [hostCheck(route, host)]
+
+    if (path === RESERVED) {
+      const mend = 'Cloud Run keeps this path for itself: use another one, such as /health.'
+      checks.push(failed('path', 'a path that reaches containers', path, mend))
+      return refuse(reservedPath(path), { checks, service })
+    }
+    if (gate.defaultUrlDisabled) {
+      const mend = `gcloud run services update ${service.name} --region=${service.region} --default-url`
+      checks.push(failed('host', 'a URL that is enabled', 'the default URL, which is disabled', mend))
+      return refuse(NOT_FOUND, { checks, service })
+    }
+    if (gate.internalOnly) {
+      const check = await ingressCheck(service, peer, state, runtime)
+      checks.push(check)
+      if (!check.passed) return refuse(NOT_FOUND, { checks, service })
+    }
+
+    const open = gate.open(now)
+    if (open) {
+      checks.push(open.check)
+      const { binding } = open
+      return { admitted: true, route, service, checks, ...(binding && { binding }) }
+    }
+
+    const found = credentialOf(incoming.rawHeaders)
+    checks.push(...found.checks)
+    if (found.kind === 'absent') return refuse(forbidden(path), { checks, service }, NOT_AUTHENTICATED)
+    if (found.kind === 'unusable') return refuse(unauthorized(path), { checks, service }, NOT_VERIFIED)
+
+    const verification = await verifier.verify(found.credential.token, now, gate.audience)
+    checks.push(...verification.checks)
+    if (!verification.verified) return refuse(unauthorized(path), { checks, service }, NOT_VERIFIED)
+
+    const identified = callerOf(verification.claims, state)
+    const { caller } = identified
+    checks.push(identified.check)
+    if (identified.kind === 'unknown')
+      return refuse(unauthorized(path), { checks, service, caller }, NOT_VERIFIED)
+    // The token is good and says who it is, who may do nothing: not authorised (inferred).
+    if (identified.kind === 'disabled')
+      return refuse(forbidden(path), { checks, service, caller }, NOT_AUTHORIZED)
+
+    const answer = gate.may(identified.principal, now)
+    checks.push(...answer.checks)
+    if (!answer.allowed) return refuse(forbidden(path), { checks, service, caller }, NOT_AUTHORIZED)
+    const { binding } = answer
+    const { credential } = found
+    return { admitted: true, route, service, checks, caller, credential, ...(binding && { binding }) }
+  }
+}
+
+function refuse(page: Page, findings: Findings, log?: string): Refused {
+  return { admitted: false, page, ...findings, ...(log !== undefined && { log }) }
+}
+
+const hostChecks = new WeakMap<Route, Check>()
+
+function hostCheck(route: Route, host: string): Check {
+  const known = hostChecks.get(route)
+  if (known?.actual === host) return known
+  const check: Check = { name: 'host', passed: true, expected: 'the host of a service', actual: host }
+  hostChecks.set(route, check)
+  return check
+}
+
+function unknownHost(host: string, state: State): Check {
+  const names = state.services.list().map(({ name }) => name)
+  const mend =
+    names.length === 0
+      ? 'Nothing is deployed: gcloud run deploy NAME --image=IMAGE'
+      : `Deployed are: ${names.slice(0, 10).join(', ')}. Their hosts are NAME-${state.place.projectNumber}.REGION.run.app.`
+  return failed('host', 'the host of a service', host, mend)
+}
+
+/**
+ * Cloud Run's documentation on ingress: other services are internal callers only when their requests leave through the VPC
+ * network. run.app addresses are public ones, so that takes `all-traffic` egress. Whatever is not an instance here, a
+ * program on this machine say, is on the internet.
+ */
+async function ingressCheck(
+  service: Service,
+  peer: Peer,
+  state: State,
+  runtime: Pick<Runtime, 'instanceAt'>,
+): Promise<Check> {
+  const expected = 'a caller inside the VPC network'
+  const instance = peer.instance ?? (await runtime.instanceAt(peer.address))
+  if (!instance || instance.service.project !== service.project) {
+    const mend = `gcloud run services update ${service.name} --region=${service.region} --ingress=all`
+    return failed('ingress', expected, `${peer.address}, which is on the internet`, mend)
+  }
+  const caller = instance.service.name
+  if (leavesThroughVpc(instance, state)) {
+    return { name: 'ingress', passed: true, expected, actual: `${caller}, through the VPC network` }
+  }
+  const mend = `gcloud run services update ${caller} --region=${instance.service.region} --network=default --vpc-egress=all-traffic`
+  return failed('ingress', expected, `${caller}, which does not send through a VPC network`, mend)
+}
+
+function leavesThroughVpc({ service, revision }: InstanceOf, state: State): boolean {
+  const { project, region } = service
+  const annotations = state.revisions.get(serviceKey({ project, region, name: revision }))?.template
+    .annotations
+  const attached =
+    annotations?.['run.googleapis.com/vpc-access-connector'] ??
+    annotations?.['run.googleapis.com/network-interfaces']
+  return attached !== undefined && annotations?.['run.googleapis.com/vpc-access-egress'] === 'all-traffic'
+}
+
+function failed(name: 'host' | 'path' | 'ingress', expected: string, actual: string, mend: string): Check {
+  return { name, passed: false, expected, actual, mend }
+}

@@ -1,0 +1,75 @@
+/** Which audiences a service accepts (facts 1.6, 6.4). */
+import { type Place, serviceHosts } from '../state/names.ts'
+import type { Service } from '../state/resources.ts'
+import type { AudienceRule } from '../tokens/verify.ts'
+
+/** The OAuth clients of gcloud and of its application default credentials: audiences of a person's token (facts 1.6). */
+const GCLOUD_CLIENTS: ReadonlySet<string> = new Set([
+  '32555940559.apps.googleusercontent.com',
+  '764086051850-6qr4p6gpi6hn506pt8ejuq83di341hur.apps.googleusercontent.com',
+])
+
+/** True for an audience that only a person's token may have. */
+export function isPersonal(audience: string): boolean {
+  return GCLOUD_CLIENTS.has(audience)
+}
+
+export interface AudienceOptions {
+  /**
+   * Whether the service's URL followed by a path is accepted. The evidence contradicts itself (facts 6.4); what passes when
+   * it is refused passes either way.
+   */
+  readonly acceptPath: boolean
+}
+
+export function audienceRule(service: Service, place: Place, { acceptPath }: AudienceOptions): AudienceRule {
+  const hosts = serviceHosts(service, place)
+  // Cloud Run's URLs are https. Where this one is reached without TLS its URL is http, and code that was written for the
+  // cloud still asks for https: both are this service (the emulator's own rule).
+  const urls = [place.scheme, place.scheme === 'http' ? 'https' : 'http'].flatMap((scheme) =>
+    hosts.map((host) => `${scheme}://${host}`),
+  )
+  const custom = customAudiences(service)
+  const exact = new Set([...urls, ...urls.map((url) => `${url}/`), ...custom])
+  const [shown = ''] = urls
+  const tagged = new RegExp(`^https?://[a-z0-9-]+---(?:${hosts.map(escapePattern).join('|')})/?$`)
+
+  return {
+    accepts: (audience) =>
+      exact.has(audience) ||
+      GCLOUD_CLIENTS.has(audience) ||
+      (acceptPath && urls.some((url) => isUnder(url, audience))),
+    expected: custom.length > 0 ? `${shown}, or ${custom.join(', ')}` : shown,
+    mend: (audience) => {
+      if (tagged.test(audience)) return `The URL of a tag is no audience: ask for a token for ${shown}.`
+      if (urls.some((url) => audience.startsWith(`${url}/`) || audience.startsWith(`${url}?`)))
+        return `The audience is the service's URL alone, without path or query: ask for a token for ${shown}.`
+      if (urls.includes(audience.toLowerCase()))
+        return `Audiences are compared letter for letter: ask for a token for ${shown}.`
+      return `Ask for a token for ${shown}, or list the audience: gcloud run services update ${service.name} --region=${service.region} --add-custom-audiences=AUDIENCE`
+    },
+  }
+}
+
+/** facts 1.6: an annotation on the service, a JSON list of strings, compared exactly. One that is something else lists nothing. */
+function customAudiences({ annotations }: Service): readonly string[] {
+  const text = annotations['run.googleapis.com/custom-audiences']
+  if (text === undefined) return []
+  try {
+    const value: unknown = JSON.parse(text)
+    return Array.isArray(value)
+      ? value.filter((audience): audience is string => typeof audience === 'string')
+      : []
+  } catch {
+    return []
+  }
+}
+
+/** facts 1.6: never with a query string or a fragment. */
+function isUnder(url: string, audience: string): boolean {
+  return audience.startsWith(`${url}/`) && /^[^?#\s]*$/.test(audience)
+}
+
+function escapePattern(text: string): string {
+  return text.replaceAll('.', '\\.')
+}

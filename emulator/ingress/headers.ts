@@ -1,0 +1,157 @@
+/**
+ * Headers as they pass the front door (facts 1.5, 6.5). Raw lists, names and values in turn: what is passed on keeps its
+ * spelling, its order and its duplicates.
+ */
+import type { Credential } from './credential.ts'
+import type { RawHeaders } from './raw-headers.ts'
+import { cloudTraceContext, responseTraceContext, type Trace, traceparent } from './trace.ts'
+
+export interface RequestPassage {
+  readonly host: string
+  readonly scheme: 'http' | 'https'
+  readonly clientAddress: string
+  readonly trace: Trace
+  /** The credential that was checked. Undefined when none was: anyone may call. */
+  readonly checked?: Credential
+  /** The protocol to change to, as asked for. */
+  readonly upgrade?: string
+}
+
+/** facts 1.5: never passed on, in either direction. `x-forwarded-proto` and the traces are written anew. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+const WRITTEN_ANEW: ReadonlySet<string> = new Set([
+  'forwarded',
+  'traceparent',
+  'x-cloud-trace-context',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+])
+/** What `Connection` may not name away: how the message is framed, and who is calling. */
+const KEPT: ReadonlySet<string> = new Set([
+  'authorization',
+  'content-length',
+  'host',
+  'x-serverless-authorization',
+])
+/** facts 1.5: what stands where the signature was. */
+const SIGNATURE_REMOVED = 'SIGNATURE_REMOVED_BY_GOOGLE'
+
+/** The headers that reach the container. */
+export function requestHeaders(raw: RawHeaders, passage: RequestPassage): string[] {
+  const { trace, checked, upgrade, clientAddress, scheme } = passage
+  const named = namedByConnection(raw)
+  // The host that was asked for, whatever port the caller reached it by: on Cloud Run there is only the standard one.
+  const headers: string[] = ['Host', passage.host]
+  const forwardedFor: string[] = []
+  const forwarded: string[] = []
+  let chunked = false
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index] ?? ''
+    const value = raw[index + 1] ?? ''
+    const key = name.toLowerCase()
+    if (key === 'transfer-encoding') chunked = true
+    else if (key === 'x-forwarded-for') forwardedFor.push(value)
+    else if (key === 'forwarded') forwarded.push(value)
+    else if (key === 'host' || HOP_BY_HOP.has(key) || WRITTEN_ANEW.has(key) || isReserved(key)) continue
+    else if (named?.has(key)) continue
+    else if (key === 'tracestate' && !trace.keepState) continue
+    else if (checked && key === checked.header) headers.push(name, unsigned(checked))
+    // One report says that a public service does not see it (facts 1.5).
+    else if (key === 'x-serverless-authorization') continue
+    else headers.push(name, value)
+  }
+  if (chunked) headers.push('Transfer-Encoding', 'chunked')
+  if (upgrade !== undefined) headers.push('Connection', 'Upgrade', 'Upgrade', upgrade)
+  headers.push(
+    'X-Cloud-Trace-Context',
+    cloudTraceContext(trace),
+    'Traceparent',
+    traceparent(trace),
+    'X-Forwarded-For',
+    [...forwardedFor, clientAddress].join(', '),
+    'X-Forwarded-Proto',
+    scheme,
+    'Forwarded',
+    [...forwarded, `for="${bracketed(clientAddress)}";proto=${scheme}`].join(', '),
+  )
+  return headers
+}
+
+/** The headers of a container's answer as the caller gets them. */
+export function responseHeaders(raw: RawHeaders, trace: Trace, now: number): string[] {
+  const named = namedByConnection(raw)
+  const headers: string[] = []
+  let dated = false
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index] ?? ''
+    const key = name.toLowerCase()
+    if (HOP_BY_HOP.has(key) || named?.has(key)) continue
+    if (key === 'server' || key === 'alt-svc' || key === 'x-cloud-trace-context') continue
+    if (key === 'date') dated = true
+    headers.push(name, raw[index + 1] ?? '')
+  }
+  headers.push('x-cloud-trace-context', responseTraceContext(trace))
+  if (!dated) headers.push('date', httpDate(now))
+  headers.push('server', SERVER, 'alt-svc', ALT_SVC)
+  return headers
+}
+
+export const SERVER = 'Google Frontend'
+/** facts 1.3 */
+export const ALT_SVC = 'h3=":443"; ma=2592000,h3-29=":443"; ma=2592000'
+
+let dateSecond = -1
+let dateText = ''
+
+/** RFC 9110's date. It changes once a second, and every response has one. */
+export function httpDate(now: number): string {
+  const second = Math.floor(now / 1000)
+  if (second !== dateSecond) {
+    dateSecond = second
+    dateText = new Date(now).toUTCString()
+  }
+  return dateText
+}
+
+/** facts 1.5: what Google itself says about a caller is not the caller's to say. */
+function isReserved(key: string): boolean {
+  return key.startsWith('x-google-') || key.startsWith('x-goog-')
+}
+
+/**
+ * facts 1.5, 6.5: `X-Serverless-Authorization` arrives as `bearer …`; whether `Authorization` is respelled too is open, so
+ * its scheme stays as the caller wrote it.
+ */
+function unsigned({ header, scheme, token }: Credential): string {
+  const spelled = header === 'x-serverless-authorization' ? 'bearer' : scheme
+  return `${spelled} ${token.slice(0, token.lastIndexOf('.') + 1)}${SIGNATURE_REMOVED}`
+}
+
+/** The headers that `Connection` says are for this hop only. Undefined when there are none, as nearly always. */
+function namedByConnection(raw: RawHeaders): ReadonlySet<string> | undefined {
+  let names: Set<string> | undefined
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    if (raw[index]?.toLowerCase() !== 'connection') continue
+    for (const part of (raw[index + 1] ?? '').toLowerCase().split(',')) {
+      const name = part.trim()
+      if (name !== '' && name !== 'keep-alive' && name !== 'close' && name !== 'upgrade' && !KEPT.has(name)) {
+        names ??= new Set()
+        names.add(name)
+      }
+    }
+  }
+  return names
+}
+
+function bracketed(address: string): string {
+  return address.includes(':') ? `[${address}]` : address
+}

@@ -1,0 +1,133 @@
+/** The pages that Google's front end answers with, to the byte (facts 1.3, 1.4, 6.1–6.3). */
+
+export interface Page {
+  readonly status: number
+  readonly reason: string
+  readonly contentType: string
+  readonly body: string
+  /** Headers that only this page has, names and values in turn. */
+  readonly headers: readonly string[]
+  /** The robot page comes from in front of Cloud Run: no `server`, no `x-cloud-trace-context` (facts 6.2). */
+  readonly robot: boolean
+}
+
+const HTML = 'text/html; charset=UTF-8'
+/** facts 1.3: one space between the two parameters, no comma. */
+const INVALID_TOKEN =
+  'Bearer error="invalid_token" error_description="The access token could not be verified"'
+
+/** No credential, or one without the permission. */
+export function forbidden(path: string): Page {
+  const sentence = `Your client does not have permission to get URL <code>${escapeHtml(path)}</code> from this server.`
+  return short(403, 'Forbidden', 'Forbidden', sentence)
+}
+
+/** A credential that is no ID token for this service. */
+export function unauthorized(path: string): Page {
+  const sentence = `Your client does not have permission to the requested URL <code>${escapeHtml(path)}</code>.`
+  return {
+    ...short(401, 'Unauthorized', 'Unauthorized', sentence),
+    headers: ['www-authenticate', INVALID_TOKEN],
+  }
+}
+
+/** No such host, or one that is closed to this caller. */
+export const NOT_FOUND: Page = {
+  ...short(404, 'Page not found', 'Page not found', 'The requested URL was not found on this server.'),
+  reason: 'Not Found',
+}
+
+/** The request is larger than Cloud Run takes (facts 6.3). Google's last `<h2>` holds a script that clears the browser's cookies; not here, where they may be somebody else's. */
+export const TOO_LARGE: Page = short(
+  413,
+  'Request Entity Too Large',
+  'Request Entity Too Large',
+  'Your client issued a request that was too large.\n',
+)
+
+/** All instances are busy (facts 6.3: 14 bytes). Reports of its content type disagree. */
+export const RATE_EXCEEDED: Page = text(429, 'Too Many Requests', 'Rate exceeded.', 'text/html')
+
+/** The instance could not start, a response was too large, or the fault is ours. */
+export const SERVER_ERROR: Page = {
+  ...short(
+    500,
+    'Server Error',
+    'Server Error',
+    'The server encountered an error and could not complete your request.<p>Please try again in 30 seconds.',
+  ),
+  reason: 'Internal Server Error',
+}
+
+/** The container answered something that is not HTTP (facts 6.3). */
+export const MALFORMED: Page = text(
+  502,
+  'Bad Gateway',
+  'upstream connect error or disconnect/reset before headers. reset reason: protocol error',
+)
+
+/** The container cannot be reached, or went away before it answered. Only the words are known (facts 1.4), so: plain text, inferred. */
+export const UNAVAILABLE: Page = text(503, 'Service Unavailable', 'Service Unavailable')
+
+/** The container took longer than its timeout (facts 6.3). */
+export const TIMED_OUT: Page = text(504, 'Gateway Timeout', 'upstream request timeout')
+
+/** A reserved path (facts 6.2: 1568 bytes for `/healthz`). */
+export function reservedPath(path: string): Page {
+  return robot(
+    404,
+    'Not Found',
+    `The requested URL <code>${escapeHtml(path)}</code> was not found on this server.`,
+  )
+}
+
+/** A method that never reaches a container (facts 6.2). The page is Google's for this everywhere else; inferred. */
+export function methodNotAllowed(method: string, path: string): Page {
+  const sentence = `The request method <code>${escapeHtml(method)}</code> is inappropriate for the URL <code>${escapeHtml(path)}</code>.`
+  return robot(405, 'Method Not Allowed', sentence)
+}
+
+/** facts 1.4: the short template starts and ends with a newline. */
+function short(status: number, title: string, heading: string, sentence: string): Page {
+  const body = `
+<html><head>
+<meta http-equiv="content-type" content="text/html;charset=utf-8">
+<title>${status} ${title}</title>
+</head>
+<body text=#000000 bgcolor=#ffffff>
+<h1>Error: ${heading}</h1>
+<h2>${sentence}</h2>
+<h2></h2>
+</body></html>
+`
+  return { status, reason: title, contentType: HTML, body, headers: [], robot: false }
+}
+
+function text(status: number, reason: string, body: string, contentType = 'text/plain'): Page {
+  return { status, reason, contentType, body, headers: [], robot: false }
+}
+
+function robot(status: number, reason: string, sentence: string): Page {
+  const body = `<!DOCTYPE html>
+<html lang=en>
+  <meta charset=utf-8>
+  <meta name=viewport content="initial-scale=1, minimum-scale=1, width=device-width">
+  <title>Error ${status} (${reason})!!1</title>
+  <style>
+    *{margin:0;padding:0}html,code{font:15px/22px arial,sans-serif}html{background:#fff;color:#222;padding:15px}body{margin:7% auto 0;max-width:390px;min-height:180px;padding:30px 0 15px}* > body{background:url(//www.google.com/images/errors/robot.png) 100% 5px no-repeat;padding-right:205px}p{margin:11px 0 22px;overflow:hidden}ins{color:#777;text-decoration:none}a img{border:0}@media screen and (max-width:772px){body{background:none;margin-top:0;max-width:none;padding-right:0}}#logo{background:url(//www.google.com/images/branding/googlelogo/1x/googlelogo_color_150x54dp.png) no-repeat;margin-left:-5px}@media only screen and (min-resolution:192dpi){#logo{background:url(//www.google.com/images/branding/googlelogo/2x/googlelogo_color_150x54dp.png) no-repeat 0% 0%/100% 100%;-moz-border-image:url(//www.google.com/images/branding/googlelogo/2x/googlelogo_color_150x54dp.png) 0}}@media only screen and (-webkit-min-device-pixel-ratio:2){#logo{background:url(//www.google.com/images/branding/googlelogo/2x/googlelogo_color_150x54dp.png) no-repeat;-webkit-background-size:100% 100%}}#logo{display:inline-block;height:54px;width:150px}
+  </style>
+  <a href=//www.google.com/><span id=logo aria-label=Google></span></a>
+  <p><b>${status}.</b> <ins>That’s an error.</ins>
+  <p>${sentence}  <ins>That’s all we know.</ins>
+`
+  const headers = ['referrer-policy', 'no-referrer']
+  return { status, reason, contentType: HTML, body, headers, robot: true }
+}
+
+/** Google's own rule for the path in `<code>` is not known: what would be markup is escaped (inferred). */
+function escapeHtml(path: string): string {
+  return path.replace(
+    /[&<>"']/g,
+    (character) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[character] ?? '&#39;',
+  )
+}

@@ -1,0 +1,217 @@
+/** Everything that the emulator remembers, and the first contents of an empty one. */
+import { createHash, randomBytes } from 'node:crypto'
+import type { Decision } from '../decision/decision.ts'
+import type { Policy } from '../iam/policy.ts'
+import type { Clock } from '../tokens/clock.ts'
+import { KeyRing, type SigningKey } from '../tokens/keys.ts'
+import { mintAccessToken, mintUniqueId } from '../tokens/mint.ts'
+import { type Collection, Store } from './database.ts'
+import { defaultComputeServiceAccount, type Place } from './names.ts'
+import type {
+  AccessToken,
+  AuthorizationCode,
+  LogEntry,
+  Operation,
+  Project,
+  RefreshToken,
+  Revision,
+  Service,
+  ServiceAccount,
+  ServiceAccountKey,
+  User,
+} from './resources.ts'
+import { Ring } from './ring.ts'
+
+export interface StateOptions extends Place {
+  /** The region that names without one fall in. */
+  readonly region: string
+  /** Folder of the SQLite file; undefined keeps everything in memory. */
+  readonly data?: string
+  readonly clock: Clock
+  /** Email of the person who owns the project. */
+  readonly owner: string
+  /** Members of groups and domains, by email and by name. */
+  readonly groups: ReadonlyMap<string, readonly string[]>
+  readonly domains: ReadonlyMap<string, readonly string[]>
+}
+
+/** Google's hour for access tokens, in milliseconds. */
+const ACCESS_TOKEN_LIFE = 3_600_000
+
+export class State {
+  readonly place: Place
+  readonly region: string
+  /** Email of the person who owns the project: who signs in where nobody is named. */
+  readonly owner: string
+  readonly clock: Clock
+  readonly groups: ReadonlyMap<string, readonly string[]>
+  readonly domains: ReadonlyMap<string, readonly string[]>
+  readonly store: Store
+  readonly projects: Collection<Project>
+  readonly serviceAccounts: Collection<ServiceAccount>
+  /** Accounts that may be undeleted, by unique id. */
+  readonly deletedServiceAccounts: Collection<ServiceAccount>
+  /** By key id. */
+  readonly serviceAccountKeys: Collection<ServiceAccountKey>
+  readonly users: Collection<User>
+  readonly services: Collection<Service>
+  readonly revisions: Collection<Revision>
+  readonly operations: Collection<Operation>
+  readonly accessTokens: Collection<AccessToken>
+  readonly authorizationCodes: Collection<AuthorizationCode>
+  readonly refreshTokens: Collection<RefreshToken>
+  /** What the front door decided, newest last. */
+  readonly decisions = new Ring<Decision>(1000)
+  /** What services and the platform logged, newest last. */
+  readonly logs = new Ring<LogEntry>(10_000)
+  readonly keys: KeyRing
+
+  private constructor(options: StateOptions, store: Store, keys: KeyRing) {
+    this.place = {
+      projectId: options.projectId,
+      projectNumber: options.projectNumber,
+      scheme: options.scheme,
+    }
+    this.region = options.region
+    this.owner = options.owner
+    this.clock = options.clock
+    this.groups = options.groups
+    this.domains = options.domains
+    this.store = store
+    this.keys = keys
+    this.projects = store.collection('projects')
+    this.serviceAccounts = store.collection('serviceAccounts')
+    this.deletedServiceAccounts = store.collection('deletedServiceAccounts')
+    this.serviceAccountKeys = store.collection('serviceAccountKeys')
+    this.users = store.collection('users')
+    this.services = store.collection('services')
+    this.revisions = store.collection('revisions')
+    this.operations = store.collection('operations')
+    this.accessTokens = store.collection('accessTokens')
+    this.authorizationCodes = store.collection('authorizationCodes')
+    this.refreshTokens = store.collection('refreshTokens')
+    if (!this.projects.has(options.projectId)) this.#begin(options)
+  }
+
+  static async open(options: StateOptions): Promise<State> {
+    const store = new Store(options.data)
+    const kept = store.collection<SigningKey>('signingKeys')
+    const keys = await KeyRing.open(kept.list(), options.clock(), (all) =>
+      store.transaction(() => {
+        for (const { kid } of kept.list()) if (!all.some((key) => key.kid === kid)) kept.delete(kid)
+        for (const key of all) kept.put(key.kid, key)
+      }),
+    )
+    return new State(options, store, keys)
+  }
+
+  /** The project, by id or number. */
+  project(idOrNumber: string): Project | undefined {
+    return (
+      this.projects.get(idOrNumber) ??
+      this.projects.list().find((project) => project.projectNumber === idOrNumber)
+    )
+  }
+
+  /** A service account, by email or unique id. */
+  serviceAccount(emailOrId: string): ServiceAccount | undefined {
+    return (
+      this.serviceAccounts.get(emailOrId.toLowerCase()) ??
+      this.serviceAccounts.list().find((account) => account.uniqueId === emailOrId)
+    )
+  }
+
+  /** The person of this email, made known on first sight: anyone may sign in here. */
+  user(email: string): User {
+    const key = email.toLowerCase()
+    const known = this.users.get(key)
+    if (known) return known
+    const user = { email: key, uniqueId: mintUniqueId() }
+    this.users.put(key, user)
+    return user
+  }
+
+  /** Issues an access token for a member. */
+  issueAccessToken(
+    holder: Omit<AccessToken, 'expireTime'>,
+    life = ACCESS_TOKEN_LIFE,
+  ): { readonly token: string; readonly expireTime: number } {
+    const token = mintAccessToken()
+    const now = this.clock()
+    for (const [key, kept] of this.accessTokens.snapshot())
+      if (kept.expireTime <= now) this.accessTokens.delete(key)
+    const expireTime = now + life
+    this.accessTokens.put(tokenKey(token), { ...holder, expireTime })
+    return { token, expireTime }
+  }
+
+  /** What an access token stands for, while it lives. */
+  accessToken(token: string): AccessToken | undefined {
+    const kept = this.accessTokens.get(tokenKey(token))
+    return kept && kept.expireTime > this.clock() ? kept : undefined
+  }
+
+  /** RFC 3339 with microseconds, as Google's APIs write it. */
+  timestamp(): string {
+    return new Date(this.clock()).toISOString().replace('Z', '000Z')
+  }
+
+  close(): void {
+    this.store.close()
+  }
+
+  #begin({ projectId, projectNumber, owner }: StateOptions): void {
+    const compute = defaultComputeServiceAccount(this.place)
+    this.store.transaction(() => {
+      this.user(owner)
+      this.serviceAccounts.put(compute, {
+        email: compute,
+        uniqueId: mintUniqueId(),
+        projectId,
+        displayName: 'Compute Engine default service account',
+        description: '',
+        disabled: false,
+        createTime: this.timestamp(),
+        policy: newPolicy([]),
+        etag: newPolicy([]).etag,
+      })
+      this.projects.put(projectId, {
+        projectId,
+        projectNumber,
+        name: projectId,
+        createTime: this.timestamp(),
+        // facts 1.7: the default compute service account commonly holds Editor.
+        policy: newPolicy([
+          { role: 'roles/editor', members: [`serviceAccount:${compute}`] },
+          { role: 'roles/owner', members: [`user:${owner.toLowerCase()}`] },
+        ]),
+        enabledServices: INITIALLY_ENABLED,
+      })
+    })
+  }
+}
+
+/** A rehearsal begins where the tutorial's project stands after `gcloud services enable`; turning one off is an API call. */
+const INITIALLY_ENABLED: readonly string[] = [
+  'cloudbuild.googleapis.com',
+  'cloudresourcemanager.googleapis.com',
+  'compute.googleapis.com',
+  'iam.googleapis.com',
+  'iamcredentials.googleapis.com',
+  'logging.googleapis.com',
+  'run.googleapis.com',
+  'serviceusage.googleapis.com',
+  'storage.googleapis.com',
+  'sts.googleapis.com',
+]
+
+/** A policy with a fresh etag. */
+export function newPolicy(bindings: Policy['bindings'], version = 1): Policy {
+  // base64url: gcloud turns `+/` into `-_` on its way back.
+  return { version, etag: `Bw${randomBytes(7).toString('base64url')}=`, bindings }
+}
+
+/** Key of a secret in its collection: the secret itself is not kept. */
+export function tokenKey(token: string): string {
+  return createHash('sha256').update(token).digest('hex')
+}
