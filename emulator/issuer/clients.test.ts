@@ -23,6 +23,7 @@ beforeAll(async () => {
     server = serve(
       {
         fetch: (request) => issuer.app.fetch(request, { host: '127.0.0.1', scheme: 'http', peer }),
+        overrideGlobalObjects: false, // other tests of this process serve with Bun's own Response
         hostname: '127.0.0.1',
         port: 0,
       },
