@@ -1,0 +1,91 @@
+/** Google's REST APIs, offline: one file a service, one error shape, every caller authenticated and authorised. */
+import { randomBytes } from 'node:crypto'
+import { Hono } from 'hono'
+import type { RoomEnv } from '../front/request.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import type { State } from '../state/state.ts'
+import { cloudResourceManager } from './cloudresourcemanager.ts'
+import { compute } from './compute.ts'
+import { ApiError } from './errors.ts'
+import type { Google } from './google.ts'
+import { iam } from './iam.ts'
+import { iamCredentials } from './iamcredentials.ts'
+import { logging } from './logging.ts'
+import { type Log, type RandomBytes, reply, router } from './route.ts'
+import { Deployer } from './run/deployer.ts'
+import { runOperations } from './run/operations.ts'
+import { runV1 } from './run/v1.ts'
+import { runV2 } from './run/v2.ts'
+import { serviceKeys } from './service-account-keys.ts'
+import { serviceUsage } from './serviceusage.ts'
+
+export interface ApisOptions {
+  readonly state: State
+  readonly runtime: Runtime
+  /** Default: the system's. */
+  readonly random?: RandomBytes
+  /** Takes one line. Default: none. */
+  readonly log?: Log
+}
+
+export interface Apis {
+  readonly app: Hono<RoomEnv>
+  /** Starts what had been serving before a restart. */
+  restore(): Promise<void>
+  /** Resolves when no revision is being stopped any more. */
+  idle(): Promise<void>
+}
+
+export function createApis({ state, runtime, random = randomBytes, log = () => {} }: ApisOptions): Apis {
+  const deployer = new Deployer({ state, runtime, random, log })
+  const google: Google = { state, deployer, random, log }
+  const app = new Hono<RoomEnv>()
+
+  const run = router(app, state, 'run.googleapis.com')
+  runV1(run, google)
+  runV2(run, google)
+  runOperations(run, google)
+  const accounts = router(app, state, 'iam.googleapis.com')
+  iam(accounts, google)
+  serviceKeys(accounts, google)
+  iamCredentials(router(app, state, 'iamcredentials.googleapis.com'), google)
+  cloudResourceManager(router(app, state, 'cloudresourcemanager.googleapis.com'), google)
+  serviceUsage(router(app, state, 'serviceusage.googleapis.com'), google)
+  compute(router(app, state, 'compute.googleapis.com'), google)
+  logging(router(app, state, 'logging.googleapis.com'), google)
+
+  app.onError(function answer(error, context) {
+    if (!(error instanceof ApiError))
+      log(`${context.req.method} ${context.req.path} failed: ${error.stack ?? error}`)
+    const known = error instanceof ApiError ? error : new ApiError('INTERNAL', 'Internal error encountered.')
+    const response = reply(context, known.body(), known.code)
+    if (known.challenge) response.headers.set('WWW-Authenticate', known.challenge)
+    return response
+  })
+
+  const unserved = new Set<string>()
+  app.notFound(function answerUnserved(context) {
+    const { method, path } = context.req
+    const asked = `${method} ${path}`
+    // facts gcloud 4.2: a JSON 4xx, because gcloud retries a 5xx for half a minute.
+    const error = new ApiError('NOT_FOUND', `${asked} is not served by the emulator.`)
+    if (unserved.size < MOST_UNSERVED && !unserved.has(asked)) {
+      unserved.add(asked)
+      log(`${asked} on ${context.env.host} is not served`)
+    }
+    return reply(context, error.body(), error.code)
+  })
+
+  return { app, restore: () => deployer.restore(), idle: () => deployer.idle() }
+}
+
+/** Paths that are named in the log once; more than these are somebody's scan. */
+const MOST_UNSERVED = 1000
+
+const OWN_PATH =
+  /^\/(?:apis\/serving\.knative\.dev\/|compute\/v1\/|v[12]\/(?:projects|operations|entries)(?:[/:?]|$))/
+
+/** True for the paths under which these APIs answer on the emulator's own name. */
+export function ownsPath(path: string): boolean {
+  return OWN_PATH.test(path)
+}

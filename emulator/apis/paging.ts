@@ -1,0 +1,34 @@
+/** Lists in pages: `pageSize` and `pageToken`, or `limit` and `continue` as Knative calls them. */
+import { invalid } from './errors.ts'
+import type { Call } from './route.ts'
+
+export interface Page<T> {
+  readonly items: readonly T[]
+  readonly nextPageToken?: string
+}
+
+/** The page that the query asks for. `limit` is the longest page, and the length of one that does not say. */
+export function page<T>(items: readonly T[], call: Call, limit: number): Page<T> {
+  const size = call.query('pageSize') ?? call.query('limit') ?? call.query('maxResults')
+  return pageOf(items, Number(size ?? 0), call.query('pageToken') ?? call.query('continue'), limit)
+}
+
+/** The token says where the next page begins, so that pages are stable while items are added behind them. */
+export function pageOf<T>(
+  items: readonly T[],
+  size: number,
+  token: string | undefined,
+  limit: number,
+): Page<T> {
+  const start = token === undefined ? 0 : Number(Buffer.from(token, 'base64url').toString())
+  if (!isCount(size) || !isCount(start)) throw invalid('Request contains an invalid argument.')
+  const end = start + Math.min(size || limit, limit)
+  return {
+    items: items.slice(start, end),
+    ...(end < items.length ? { nextPageToken: Buffer.from(String(end)).toString('base64url') } : {}),
+  }
+}
+
+function isCount(value: number): boolean {
+  return Number.isInteger(value) && value >= 0
+}

@@ -1,0 +1,55 @@
+import { beforeEach, expect, test } from 'bun:test'
+import { createPrivateKey, createSign, createVerify, X509Certificate } from 'node:crypto'
+import { openWorld, PROJECT, type World } from './testing.ts'
+
+const EMAIL = `calling-service-sa@${PROJECT}.iam.gserviceaccount.com`
+const KEYS = `/v1/projects/-/serviceAccounts/${EMAIL}/keys`
+
+let world: World
+beforeEach(async () => {
+  world = await openWorld()
+  await world.post(`/v1/projects/${PROJECT}/serviceAccounts`, { accountId: 'calling-service-sa' })
+})
+
+test('facts gcloud 3: privateKeyData is the key file, and its private half fits the published certificate', async () => {
+  const { status, body } = await world.post(KEYS, { privateKeyType: 'TYPE_GOOGLE_CREDENTIALS_FILE' })
+  expect(status).toBe(200)
+  const file = JSON.parse(Buffer.from(body.privateKeyData, 'base64').toString())
+  expect(file).toMatchObject({
+    type: 'service_account',
+    project_id: PROJECT,
+    client_email: EMAIL,
+    token_uri: 'https://oauth2.googleapis.com/token',
+  })
+  expect(body.name).toBe(`projects/${PROJECT}/serviceAccounts/${EMAIL}/keys/${file.private_key_id}`)
+
+  const { body: shown } = await world.get(`${KEYS}/${file.private_key_id}?publicKeyType=TYPE_X509_PEM_FILE`)
+  const certificate = new X509Certificate(Buffer.from(shown.publicKeyData, 'base64'))
+  const signature = createSign('RSA-SHA256').update('x').sign(createPrivateKey(file.private_key))
+  expect(createVerify('RSA-SHA256').update('x').verify(certificate.publicKey, signature)).toBe(true)
+
+  // Google does not keep the private half of a key that it hands out.
+  expect(JSON.stringify(world.state.serviceAccountKeys.list())).not.toContain('privateJwk')
+})
+
+test('facts 6.9: an unknown key is answered 404', async () => {
+  const { status, body } = await world.get(`${KEYS}/${'0'.repeat(40)}`)
+  expect(status).toBe(404)
+  expect(body.error.message).toBe(`Service account key ${'0'.repeat(40)} does not exist.`)
+})
+
+test('keys are listed with the one that Google manages, switched off, and deleted', async () => {
+  const { name } = (await world.post(KEYS)).body
+  const list = async (query = '') => (await world.get(`${KEYS}${query}`)).body.keys ?? []
+  expect((await list()).map(({ keyType }: { keyType: string }) => keyType).sort()).toEqual([
+    'SYSTEM_MANAGED',
+    'USER_MANAGED',
+  ])
+  expect(await list('?keyTypes=USER_MANAGED')).toHaveLength(1)
+  await world.post(`/v1/${name}:disable`)
+  expect((await world.get(`/v1/${name}`)).body.disabled).toBe(true)
+  expect((await world.call('DELETE', `/v1/${name}`)).status).toBe(200)
+  expect(await list('?keyTypes=USER_MANAGED')).toEqual([])
+  const [system] = await list()
+  expect((await world.call('DELETE', `/v1/${system.name}`)).status).toBe(400)
+})
