@@ -107,6 +107,7 @@ export const API_TITLES = {
   'logging.googleapis.com': 'Cloud Logging API',
   'cloudbuild.googleapis.com': 'Cloud Build API',
   'storage.googleapis.com': 'Cloud Storage API',
+  'artifactregistry.googleapis.com': 'Artifact Registry API',
 } as const
 
 export type ApiName = keyof typeof API_TITLES
@@ -135,7 +136,10 @@ export function requireEnabled(project: Project, api: ApiName): void {
   ])
 }
 
-function principalOf(state: State, { member, email, uniqueId }: AccessToken): Principal | undefined {
+function principalOf(
+  state: State,
+  { member, email, uniqueId, federation }: AccessToken,
+): Principal | undefined {
   const parsed = parseMember(member)
   if (!parsed.ok) return undefined
   switch (parsed.member.kind) {
@@ -150,7 +154,11 @@ function principalOf(state: State, { member, email, uniqueId }: AccessToken): Pr
     }
     case 'principal': {
       const { pool, subject } = parsed.member
-      return { kind: 'federated', pool, subject, groups: [], attributes: {} }
+      // IAM's reference: tokens of a pool that is switched off, or deleted, are no use while it is; a provider's go on.
+      const kept = state.workloadIdentityPools.get(pool)
+      if (!kept || kept.disabled || kept.expireTime !== undefined) return undefined
+      const { groups = [], attributes = {} } = federation ?? {}
+      return { kind: 'federated', pool, subject, groups, attributes }
     }
     default:
       return undefined

@@ -8,6 +8,8 @@ const email = (name: string) => `${name}@${PROJECT}.iam.gserviceaccount.com`
 const TARGET = email('target-sa')
 const MIDDLE = email('middle-sa')
 const PATH = `/v1/projects/-/serviceAccounts/${TARGET}`
+const SCOPE = 'https://www.googleapis.com/auth/cloud-platform'
+const NOW = Date.parse('2026-01-01T00:00:00Z') / 1000
 const CREATOR = 'roles/iam.serviceAccountTokenCreator'
 
 let world: World
@@ -104,8 +106,7 @@ describe('what comes out', () => {
   })
 
   test('facts 4: an access token that the APIs take, until its lifetime is over', async () => {
-    const scope = ['https://www.googleapis.com/auth/cloud-platform']
-    const { body } = await world.post(`${PATH}:generateAccessToken`, { scope, lifetime: '600s' })
+    const { body } = await world.post(`${PATH}:generateAccessToken`, { scope: [SCOPE], lifetime: '600s' })
     expect(body.expireTime).toBe('2026-01-01T00:10:00Z')
     const path = `/v1/projects/-/serviceAccounts/${COMPUTE}`
     expect((await world.get(path, body.accessToken)).status).toBe(403)
@@ -113,15 +114,52 @@ describe('what comes out', () => {
     expect((await world.get(path, body.accessToken)).status).toBe(401)
   })
 
-  for (const request of [{}, { scope: ['x'], lifetime: '7200s' }, { scope: ['x'], lifetime: 'soon' }]) {
-    test(`facts 4: ${JSON.stringify(request)} is an invalid argument`, async () => {
-      const { status, body } = await world.post(`${PATH}:generateAccessToken`, request)
-      expect([status, body.error.message]).toEqual([400, 'Request contains an invalid argument.'])
-    })
-  }
+  const invalidArgument = 'Request contains an invalid argument.'
+  test.each([
+    [{}, invalidArgument],
+    [{ scope: ['x'] }, invalidArgument],
+    [{ scope: [SCOPE, 'https://receiver.run.app'] }, invalidArgument],
+    [
+      { scope: [SCOPE], lifetime: '3601s' },
+      'Access tokens can not have lifetimes of more than 1 hour. Use the Org Policy Constraint constraints/iam.allowServiceAccountCredentialLifetimeExtension to allow up to 12 hours.',
+    ],
+    [{ scope: [SCOPE], lifetime: '0s' }, 'Lifetime of access token must be larger then zero.'],
+    [
+      { scope: [SCOPE], lifetime: 'soon' },
+      "Invalid value at 'lifetime' (type.googleapis.com/google.protobuf.Duration), Field 'lifetime', Illegal duration format; duration must end with 's'",
+    ],
+  ])('facts 4: generateAccessToken %j: %s', async (request, sentence) => {
+    const { status, body } = await world.post(`${PATH}:generateAccessToken`, request)
+    expect([status, body.error.message]).toEqual([400, sentence])
+  })
+
+  test('an empty scope stands for cloud-platform', async () => {
+    const { body } = await world.post(`${PATH}:generateAccessToken`, { scope: [''] })
+    expect(world.state.accessToken(body.accessToken)?.scopes).toEqual([SCOPE])
+  })
+
+  test.each(['x', '[]', '{"exp":"soon"}', `{"exp":${NOW}}`, `{"exp":${NOW + 12 * 3600 + 1}}`])(
+    'signJwt signs no claim set like %s',
+    async (payload) => {
+      const { status, body } = await world.post(`${PATH}:signJwt`, { payload })
+      expect([status, body.error.message]).toEqual([400, invalidArgument])
+    },
+  )
+
+  test('signJwt signs the claims as they came', async () => {
+    const payload = `{"sub": "x", "big": 12345678901234567890, "exp": ${NOW + 12 * 3600}}`
+    const { signedJwt } = (await world.post(`${PATH}:signJwt`, { payload })).body
+    expect(Buffer.from(signedJwt.split('.')[1], 'base64url').toString()).toBe(payload)
+  })
 
   test('signJwt and signBlob sign with a key of the account, never with the one of ID tokens', async () => {
-    const claims = { iss: 'https://accounts.google.com', sub: 'somebody', aud: 'https://x', iat: 1, exp: 9e9 }
+    const claims = {
+      iss: 'https://accounts.google.com',
+      sub: 'somebody',
+      aud: 'https://x',
+      iat: 1,
+      exp: NOW + 60,
+    }
     const jwt = (await world.post(`${PATH}:signJwt`, { payload: JSON.stringify(claims) })).body
     expect(decodeJwt(jwt.signedJwt)).toEqual(claims)
     expect(decodeProtectedHeader(jwt.signedJwt)).toEqual({ alg: 'RS256', kid: jwt.keyId, typ: 'JWT' })

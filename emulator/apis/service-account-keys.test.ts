@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from 'bun:test'
 import { createPrivateKey, createSign, createVerify, X509Certificate } from 'node:crypto'
+import { createSigningKey } from '../tokens/keys.ts'
 import { openWorld, PROJECT, type World } from './testing.ts'
 
 const EMAIL = `calling-service-sa@${PROJECT}.iam.gserviceaccount.com`
@@ -52,4 +53,34 @@ test('keys are listed with the one that Google manages, switched off, and delete
   expect(await list('?keyTypes=USER_MANAGED')).toEqual([])
   const [system] = await list()
   expect((await world.call('DELETE', `/v1/${system.name}`)).status).toBe(400)
+})
+
+test('a public key is uploaded as a certificate, and is a key like the others', async () => {
+  const made = await createSigningKey(Date.parse('2026-01-01T00:00:00Z'))
+  const publicKeyData = Buffer.from(made.certificate).toString('base64')
+  const { status, body } = await world.post(`${KEYS}:upload`, { publicKeyData })
+  expect(status).toBe(200)
+  expect(body).toMatchObject({
+    validAfterTime: '2025-12-31T23:59:00Z',
+    keyAlgorithm: 'KEY_ALG_RSA_2048',
+    keyOrigin: 'USER_PROVIDED',
+    keyType: 'USER_MANAGED',
+  })
+  expect(body).not.toHaveProperty('privateKeyData')
+  expect((await world.get(`/v1/${body.name}`)).body).toEqual(body)
+  expect((await world.post(`${KEYS}:upload`, { publicKeyData })).status).toBe(409)
+  expect((await world.call('DELETE', `/v1/${body.name}`)).status).toBe(200)
+
+  for (const text of ['x', 'LS0tLS1CRUdJTg==', ''])
+    expect((await world.post(`${KEYS}:upload`, { publicKeyData: text })).status).toBe(400)
+})
+
+test('an account has ten keys of its own at most', async () => {
+  const account = world.state.serviceAccount(EMAIL)
+  const { body } = await world.post(KEYS)
+  const first = world.state.serviceAccountKeys.get(body.name.split('/').at(-1))
+  if (!account || !first) throw new Error('no key was made')
+  for (let number = 1; number < 10; number += 1)
+    world.state.serviceAccountKeys.put(String(number), { ...first, keyId: String(number) })
+  expect((await world.post(KEYS)).body.error.status).toBe('FAILED_PRECONDITION')
 })

@@ -1,13 +1,13 @@
 /** Identity and Access Management API v1: keys of service accounts, real RSA ones. */
+import { createHash, X509Certificate } from 'node:crypto'
 import type { iam_v1 } from '@googleapis/iam'
-import { exportPKCS8, importJWK } from 'jose'
+import { exportPKCS8, importJWK, type JWK } from 'jose'
+import { accountKeys, createUserKey, keepKey, systemKey, wholeSeconds } from '../state/account-keys.ts'
 import type { ServiceAccount, ServiceAccountKey } from '../state/resources.ts'
-import type { State } from '../state/state.ts'
-import { createSigningKey } from '../tokens/keys.ts'
 import { ApiError, invalid, notFound } from './errors.ts'
 import type { Google } from './google.ts'
 import { accountFor, unknownAccount } from './iam.ts'
-import { enumeration, message } from './messages.ts'
+import { bytes, enumeration, message } from './messages.ts'
 import type { Call, Router } from './route.ts'
 
 const keyAlgorithm = enumeration('google.iam.admin.v1.ServiceAccountKeyAlgorithm', [
@@ -21,6 +21,7 @@ const privateKeyType = enumeration('google.iam.admin.v1.ServiceAccountPrivateKey
   'TYPE_GOOGLE_CREDENTIALS_FILE',
 ])
 const createMessage = message({ privateKeyType, keyAlgorithm })
+const uploadMessage = message({ publicKeyData: bytes })
 const emptyMessage = message({})
 
 const KEYS = '/v1/projects/{project}/serviceAccounts/{account}/keys'
@@ -30,8 +31,15 @@ const NEVER = '9999-12-31T23:59:59Z'
 const MOST_KEYS = 10
 
 export function serviceKeys(routes: Router, { state }: Google): void {
-  const keysOf = (account: ServiceAccount) =>
-    state.serviceAccountKeys.list().filter((key) => key.account === account.email)
+  const keysOf = (account: ServiceAccount) => accountKeys(state, account)
+  /** The account of the path, where it may have one more key. */
+  const roomFor = (call: Call): ServiceAccount => {
+    const account = accountFor(call, state, 'iam.serviceAccountKeys.create')
+    if (keysOf(account).filter((key) => key.type === 'USER_MANAGED').length >= MOST_KEYS) {
+      throw new ApiError('FAILED_PRECONDITION', 'Precondition check failed.')
+    }
+    return account
+  }
   const keyFor = (call: Call, permission: Parameters<typeof accountFor>[2]): ServiceAccountKey => {
     const account = accountFor(call, state, permission)
     const key = state.serviceAccountKeys.get(call.param('key'))
@@ -52,17 +60,26 @@ export function serviceKeys(routes: Router, { state }: Google): void {
     if (type === 'TYPE_PKCS12_FILE' || algorithm === 'KEY_ALG_RSA_1024') {
       throw new ApiError('UNIMPLEMENTED', 'The emulator makes 2048-bit keys as credentials files only.')
     }
-    const account = accountFor(call, state, 'iam.serviceAccountKeys.create')
-    if (keysOf(account).filter((key) => key.type === 'USER_MANAGED').length >= MOST_KEYS) {
-      throw new ApiError('FAILED_PRECONDITION', 'Precondition check failed.')
-    }
-    const { key, privateKey } = await makeKey(state, account, 'USER_MANAGED')
-    const credentials = JSON.stringify(credentialsFile(account, key, privateKey), null, 2)
+    const account = roomFor(call)
+    const made = await createUserKey(state, account)
+    if (!made) throw unknownAccount()
+    const { key, privateJwk } = made
+    const credentials = JSON.stringify(credentialsFile(account, key, await pkcs8(privateJwk)), null, 2)
     return {
       ...showKey(account, key),
       privateKeyType: 'TYPE_GOOGLE_CREDENTIALS_FILE',
       privateKeyData: Buffer.from(`${credentials}\n`).toString('base64'),
     } satisfies iam_v1.Schema$ServiceAccountKey
+  })
+  routes.post(`${KEYS}:upload`, async (call) => {
+    const { publicKeyData } = await call.body(uploadMessage)
+    const account = roomFor(call)
+    if (!publicKeyData) throw invalid('Request contains an invalid argument.')
+    const key = uploadedKey(account, publicKeyData, state.clock())
+    if (state.serviceAccountKeys.has(key.keyId))
+      throw new ApiError('ALREADY_EXISTS', 'Requested entity already exists') // inferred
+    if (!keepKey(state, account, key)) throw unknownAccount()
+    return showKey(account, key)
   })
   routes.get(KEYS, async (call) => {
     const account = accountFor(call, state, 'iam.serviceAccountKeys.list')
@@ -102,44 +119,43 @@ export function serviceKeys(routes: Router, { state }: Google): void {
   }
 }
 
-/**
- * The key with which Google signs for an account (`signBlob`, `signJwt`), made when first needed. Never the key that signs ID
- * tokens: callers choose what this one signs.
- */
-export async function systemKey(state: State, account: ServiceAccount): Promise<ServiceAccountKey> {
-  const find = () =>
-    state.serviceAccountKeys
-      .list()
-      .find(({ account: email, type }) => email === account.email && type === 'SYSTEM_MANAGED')
-  const known = find()
-  if (known) return known
-  const { key } = await makeKey(state, account, 'SYSTEM_MANAGED', () => find() === undefined)
-  return find() ?? key
+/** What a public key is uploaded as: an X.509 certificate, PEM, in base64. */
+function uploadedKey(account: ServiceAccount, publicKeyData: string, now: number): ServiceAccountKey {
+  const certificate = readCertificate(Buffer.from(publicKeyData, 'base64').toString())
+  const { n, e, kty } = certificate.publicKey.export({ format: 'jwk' })
+  // Inferred wording, as in readCertificate.
+  if (kty !== 'RSA' || !n || !e) throw invalid('Invalid public key: it must be an RSA key.')
+  // How Google derives the id is not known.
+  const keyId = createHash('sha1').update(certificate.raw).digest('hex')
+  return {
+    keyId,
+    account: account.email,
+    type: 'USER_MANAGED',
+    publicJwk: { alg: 'RS256', e, kid: keyId, kty: 'RSA', n, use: 'sig' },
+    certificate: certificate.toString(),
+    disabled: false,
+    createTime: wholeSeconds(now),
+    uploaded: {
+      validAfterTime: wholeSeconds(Date.parse(certificate.validFrom)),
+      validBeforeTime: wholeSeconds(Date.parse(certificate.validTo)),
+    },
+  }
 }
 
-/** `stillWanted` is asked when the key has been made: somebody else may have been quicker. */
-async function makeKey(
-  state: State,
-  account: ServiceAccount,
-  type: ServiceAccountKey['type'],
-  stillWanted: () => boolean = () => true,
-): Promise<{ readonly key: ServiceAccountKey; readonly privateKey: string }> {
-  const { kid, publicJwk, privateJwk, certificate } = await createSigningKey(state.clock())
-  const imported = await importJWK({ ...privateJwk }, 'RS256', { extractable: true })
-  if (imported instanceof Uint8Array) throw new Error('an RSA key was imported as bytes')
-  const key: ServiceAccountKey = {
-    keyId: kid,
-    account: account.email,
-    type,
-    publicJwk,
-    ...(type === 'SYSTEM_MANAGED' ? { privateJwk } : {}),
-    certificate,
-    disabled: false,
-    createTime: new Date(state.clock()).toISOString().replace(/\.\d+/, ''),
+function readCertificate(pem: string): X509Certificate {
+  try {
+    return new X509Certificate(pem)
+  } catch (cause) {
+    throw new ApiError('INVALID_ARGUMENT', 'Invalid public key: it must be an X.509 certificate in PEM.', {
+      cause,
+    })
   }
-  if (!state.serviceAccounts.has(account.email)) throw unknownAccount()
-  if (stillWanted()) state.serviceAccountKeys.put(kid, key)
-  return { key, privateKey: await exportPKCS8(imported) }
+}
+
+async function pkcs8(jwk: JWK): Promise<string> {
+  const key = await importJWK({ ...jwk }, 'RS256', { extractable: true })
+  if (key instanceof Uint8Array) throw new Error('an RSA key was imported as bytes')
+  return exportPKCS8(key)
 }
 
 function showKey(
@@ -148,10 +164,10 @@ function showKey(
 ): iam_v1.Schema$ServiceAccountKey {
   return {
     name: `projects/${projectId}/serviceAccounts/${email}/keys/${key.keyId}`,
-    validAfterTime: key.createTime,
-    validBeforeTime: NEVER,
+    validAfterTime: key.uploaded?.validAfterTime ?? key.createTime,
+    validBeforeTime: key.uploaded?.validBeforeTime ?? NEVER,
     keyAlgorithm: 'KEY_ALG_RSA_2048',
-    keyOrigin: 'GOOGLE_PROVIDED',
+    keyOrigin: key.uploaded ? 'USER_PROVIDED' : 'GOOGLE_PROVIDED',
     keyType: key.type,
     ...(key.disabled ? { disabled: true } : {}),
   } satisfies iam_v1.Schema$ServiceAccountKey

@@ -48,6 +48,18 @@ export const PERMISSIONS = [
   'iam.serviceAccountKeys.delete',
   'iam.serviceAccountKeys.enable',
   'iam.serviceAccountKeys.disable',
+  'iam.workloadIdentityPools.get',
+  'iam.workloadIdentityPools.list',
+  'iam.workloadIdentityPools.create',
+  'iam.workloadIdentityPools.update',
+  'iam.workloadIdentityPools.delete',
+  'iam.workloadIdentityPools.undelete',
+  'iam.workloadIdentityPoolProviders.get',
+  'iam.workloadIdentityPoolProviders.list',
+  'iam.workloadIdentityPoolProviders.create',
+  'iam.workloadIdentityPoolProviders.update',
+  'iam.workloadIdentityPoolProviders.delete',
+  'iam.workloadIdentityPoolProviders.undelete',
   'iam.roles.get',
   'iam.roles.list',
   'iam.roles.create',
@@ -78,6 +90,13 @@ export const PERMISSIONS = [
   'logging.logEntries.create',
   'compute.regions.get',
   'compute.regions.list',
+  'artifactregistry.repositories.get',
+  'artifactregistry.repositories.list',
+  'artifactregistry.repositories.create',
+  'artifactregistry.repositories.update',
+  'artifactregistry.repositories.delete',
+  'artifactregistry.repositories.downloadArtifacts',
+  'artifactregistry.repositories.uploadArtifacts',
 ] as const
 
 export type Permission = (typeof PERMISSIONS)[number]
@@ -143,6 +162,25 @@ const KEY_EDIT = [
   'iam.serviceAccountKeys.disable',
 ] as const
 
+const POOL_READ = [
+  'iam.workloadIdentityPools.get',
+  'iam.workloadIdentityPools.list',
+  'iam.workloadIdentityPoolProviders.get',
+  'iam.workloadIdentityPoolProviders.list',
+] as const
+
+const POOL_EDIT = [
+  ...POOL_READ,
+  'iam.workloadIdentityPools.create',
+  'iam.workloadIdentityPools.update',
+  'iam.workloadIdentityPools.delete',
+  'iam.workloadIdentityPools.undelete',
+  'iam.workloadIdentityPoolProviders.create',
+  'iam.workloadIdentityPoolProviders.update',
+  'iam.workloadIdentityPoolProviders.delete',
+  'iam.workloadIdentityPoolProviders.undelete',
+] as const
+
 const ROLE_READ = ['iam.roles.get', 'iam.roles.list'] as const
 
 const USAGE_READ = ['serviceusage.services.get', 'serviceusage.services.list'] as const
@@ -163,6 +201,21 @@ const BUCKETS = ['storage.buckets.create', 'storage.buckets.get', 'storage.bucke
 const OBJECT_READ = ['storage.objects.get', 'storage.objects.list'] as const
 
 const OBJECT_EDIT = [...OBJECT_READ, 'storage.objects.create', 'storage.objects.delete'] as const
+
+const REPOSITORY_READ = [
+  'artifactregistry.repositories.get',
+  'artifactregistry.repositories.list',
+  'artifactregistry.repositories.downloadArtifacts',
+] as const
+
+const REPOSITORY_WRITE = [...REPOSITORY_READ, 'artifactregistry.repositories.uploadArtifacts'] as const
+
+const REPOSITORY_EDIT = [
+  ...REPOSITORY_WRITE,
+  'artifactregistry.repositories.create',
+  'artifactregistry.repositories.update',
+  'artifactregistry.repositories.delete',
+] as const
 
 const REGION_READ = ['compute.regions.get', 'compute.regions.list'] as const
 
@@ -191,9 +244,12 @@ export const ROLE_TABLE: Readonly<Record<`roles/${string}`, Entry>> = {
       ...PROJECT_READ,
       ...ACCOUNT_EDIT,
       ...KEY_EDIT,
+      // IAM's page on managing pools: the pool admin, or the owner. That editors and viewers may look is inferred.
+      ...POOL_EDIT,
       ...ROLE_READ,
       ...USAGE_EDIT,
       ...BUILD_EDIT,
+      ...REPOSITORY_EDIT,
       ...REGION_READ,
       'run.services.setIamPolicy',
       'iam.serviceAccounts.undelete',
@@ -218,9 +274,11 @@ export const ROLE_TABLE: Readonly<Record<`roles/${string}`, Entry>> = {
       ...PROJECT_READ,
       ...ACCOUNT_EDIT,
       ...KEY_EDIT,
+      ...POOL_READ,
       ...ROLE_READ,
       ...USAGE_EDIT,
       ...BUILD_EDIT,
+      ...REPOSITORY_EDIT,
       ...REGION_READ,
       'iam.serviceAccounts.actAs',
       'resourcemanager.projects.getIamPolicy',
@@ -236,9 +294,11 @@ export const ROLE_TABLE: Readonly<Record<`roles/${string}`, Entry>> = {
       ...RUN_READ,
       ...PROJECT_READ,
       ...ACCOUNT_READ,
+      ...POOL_READ,
       ...ROLE_READ,
       ...USAGE_READ,
       ...BUILD_READ,
+      ...REPOSITORY_READ,
       ...REGION_READ,
       'iam.serviceAccounts.getIamPolicy',
       'iam.serviceAccountKeys.get',
@@ -252,6 +312,16 @@ export const ROLE_TABLE: Readonly<Record<`roles/${string}`, Entry>> = {
     title: 'Browser',
     permissions: [...PROJECT_READ, 'resourcemanager.projects.getIamPolicy'],
   },
+  'roles/artifactregistry.admin': {
+    title: 'Artifact Registry Administrator',
+    permissions: [...REPOSITORY_EDIT],
+  },
+  'roles/artifactregistry.reader': { title: 'Artifact Registry Reader', permissions: [...REPOSITORY_READ] },
+  'roles/artifactregistry.repoAdmin': {
+    title: 'Artifact Registry Repository Administrator',
+    permissions: [...REPOSITORY_WRITE],
+  },
+  'roles/artifactregistry.writer': { title: 'Artifact Registry Writer', permissions: [...REPOSITORY_WRITE] },
   'roles/aiplatform.serviceAgent': {
     title: 'Vertex AI Service Agent',
     permissions: [
@@ -293,6 +363,7 @@ export const ROLE_TABLE: Readonly<Record<`roles/${string}`, Entry>> = {
   'roles/cloudbuild.builds.builder': {
     title: 'Cloud Build Service Account',
     permissions: [
+      ...REPOSITORY_WRITE,
       ...PROJECT_READ,
       ...BUILD_EDIT,
       ...BUCKETS,
@@ -800,11 +871,11 @@ export const ROLE_TABLE: Readonly<Record<`roles/${string}`, Entry>> = {
   'roles/iam.workforcePoolViewer': { title: 'IAM Workforce Pool Viewer', permissions: [] },
   'roles/iam.workloadIdentityPoolAdmin': {
     title: 'IAM Workload Identity Pool Admin',
-    permissions: [...PROJECT_READ],
+    permissions: [...PROJECT_READ, ...POOL_EDIT],
   },
   'roles/iam.workloadIdentityPoolViewer': {
     title: 'IAM Workload Identity Pool Viewer',
-    permissions: [...PROJECT_READ],
+    permissions: [...PROJECT_READ, ...POOL_READ],
   },
   'roles/iam.workloadIdentityUser': {
     title: 'Workload Identity User',

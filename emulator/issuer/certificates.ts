@@ -2,7 +2,7 @@
 import type { KeyRing, PublicJwk } from '../tokens/keys.ts'
 
 /** facts 6.8: five to seven hours. Seconds. */
-const USUAL_AGE = 6 * 3600
+export const USUAL_AGE = 6 * 3600
 
 export function keySet(ring: KeyRing, now: number): { readonly keys: readonly PublicJwk[] } {
   // Member by member: whatever a key may come to hold, only these are ever published.

@@ -4,31 +4,15 @@ import { z } from 'zod'
 import type { AuthorizationCode } from '../state/resources.ts'
 import { type State, tokenKey } from '../state/state.ts'
 import { mintIdToken, mintRefreshToken } from '../tokens/mint.ts'
-import { OAuthError, type Parameters, parse } from './reply.ts'
+import { ACCESS_TOKEN_SECONDS, type Grant, type GrantRequest, type TokenReply } from './grant.ts'
+import { jwtBearer } from './jwt-bearer.ts'
+import { OAuthError, parse } from './reply.ts'
 import { covers, mayReadEmail, splitScopes } from './scopes.ts'
-
-export interface GrantRequest {
-  readonly state: State
-  readonly parameters: Parameters
-  /** Who asks, by `client_id`; undefined where nothing says so. */
-  readonly clientId: string | undefined
-}
-
-/** Members in the order of Google's answers. `scope` is left out: it is as requested (gcloud's facts 2). */
-export interface TokenReply {
-  readonly access_token?: string
-  readonly expires_in?: number
-  readonly refresh_token?: string
-  readonly token_type?: 'Bearer'
-  readonly id_token?: string
-}
-
-/** Rejects with {@link OAuthError}. */
-export type Grant = (request: GrantRequest) => Promise<TokenReply>
 
 const GRANTS: ReadonlyMap<string, Grant> = new Map([
   ['authorization_code', exchangeCode],
   ['refresh_token', refresh],
+  ['urn:ietf:params:oauth:grant-type:jwt-bearer', jwtBearer],
 ])
 
 export async function grant(request: GrantRequest): Promise<TokenReply> {
@@ -125,9 +109,6 @@ interface Issue {
   readonly fresh: boolean
   readonly nonce?: string
 }
-
-/** Google says 3599 of the 3600 seconds. */
-const ACCESS_TOKEN_SECONDS = 3599
 
 async function issue(state: State, request: Issue): Promise<TokenReply> {
   const { client, email, scopes, refreshToken, fresh, nonce } = request

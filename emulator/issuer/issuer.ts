@@ -3,23 +3,29 @@ import { type Context, Hono } from 'hono'
 import { auth } from 'hono/utils/basic-auth'
 import type { RoomEnv } from '../front/request.ts'
 import type { State } from '../state/state.ts'
-import { certificateSet, keySet, setMaxAge } from './certificates.ts'
+import { accountCertificates, accountKeySet } from './account-certificates.ts'
+import { certificateSet, keySet, setMaxAge, USUAL_AGE } from './certificates.ts'
 import { DISCOVERY } from './discovery.ts'
 import { grant, revoke } from './grants.ts'
+import { introspect } from './introspection.ts'
 import { bearer, GOOGLE_HEADERS, json, OAuthError, pretty, readParameters, refuse } from './reply.ts'
 import { mayReadEmail, mayReadSubject } from './scopes.ts'
 import { codePage, errorPage, signIn } from './sign-in.ts'
+import { createTokenExchange } from './sts.ts'
 import { createTokenInfo } from './tokeninfo.ts'
 
 export interface IssuerOptions {
   readonly state: State
+  /** Takes one line about what Google's own sentence would not tell. Default: none. */
+  readonly log?: (line: string) => void
 }
 
 /** One hour: as Google's discovery document says of itself; inferred. Seconds. */
 const DISCOVERY_AGE = 3600
 
-export function createIssuer({ state }: IssuerOptions): Hono<RoomEnv> {
+export function createIssuer({ state, log = () => {} }: IssuerOptions): Hono<RoomEnv> {
   const tokenInfo = createTokenInfo(state)
+  const exchange = createTokenExchange(state, { log })
   const app = new Hono<RoomEnv>()
 
   app.onError(function answerError(error, c) {
@@ -51,6 +57,19 @@ export function createIssuer({ state }: IssuerOptions): Hono<RoomEnv> {
   }
   app.get('/oauth2/v3/certs', (c) => certificates(c, (now) => keySet(state.keys, now)))
   app.get('/oauth2/v1/certs', (c) => certificates(c, (now) => certificateSet(state.keys, now)))
+
+  const ofAccount = (path: string, published: (state: State, email: string) => Promise<object | undefined>) =>
+    app.get(path, async function answerAccountKeys(c) {
+      const body = await published(state, c.req.param('account') ?? '')
+      // Inferred wording.
+      if (!body) return c.json({ error: { code: 404, message: 'Not found.', status: 'NOT_FOUND' } }, 404)
+      return cached(c, pretty(body), 'application/json; charset=UTF-8', USUAL_AGE)
+    })
+  ofAccount('/service_accounts/v1/metadata/x509/:account', accountCertificates)
+  ofAccount('/service_accounts/v1/metadata/jwk/:account', accountKeySet)
+  ofAccount('/service_accounts/v1/jwk/:account', accountKeySet)
+  // `client_x509_cert_url` of a key file.
+  ofAccount('/robot/v1/metadata/x509/:account', accountCertificates)
 
   app.on(
     ['GET', 'POST'],
@@ -92,8 +111,24 @@ export function createIssuer({ state }: IssuerOptions): Hono<RoomEnv> {
   async function answerToken(c: Context) {
     const parameters = await readParameters(c)
     const clientId = parameters.get('client_id') ?? basicUser(c)
-    return json(c, await grant({ state, parameters, clientId }))
+    const { origin, pathname } = new URL(c.req.url)
+    return json(c, await grant({ state, parameters, clientId, endpoint: `${origin}${pathname}` }))
   }
+
+  app.on('POST', ['/v1/token', '/v1/introspect'], async function answerExchange(c, next) {
+    const { host } = c.env
+    // Under a name of Google's, only the one that has it.
+    if (host !== 'sts.googleapis.com' && /\.google(?:apis)?\.com$/.test(host)) return next()
+    try {
+      const parameters = await readParameters(c)
+      if (c.req.path === '/v1/introspect') return json(c, introspect(state, parameters))
+      return json(c, await exchange(parameters))
+    } catch (error) {
+      if (!(error instanceof OAuthError)) throw error
+      // Seen (many): on one line here, because clients show it as it comes.
+      return json(c, { error: error.error, error_description: error.description }, error.status, {}, 0)
+    }
+  })
 
   app.on(['GET', 'POST'], ['/revoke', '/o/oauth2/revoke'], async function answerRevoke(c) {
     const token = (await readParameters(c)).get('token')

@@ -32,8 +32,14 @@ export const GOOGLE_HEADERS = {
 }
 
 /** JSON as Google prints it, never to be cached. */
-export function json(c: Context, body: object, status: 200 | 400 | 401 = 200, headers = {}): Response {
-  return c.body(pretty(body), status, {
+export function json(
+  c: Context,
+  body: object,
+  status: 200 | 400 | 401 = 200,
+  headers = {},
+  indent = 2,
+): Response {
+  return c.body(indent === 0 ? JSON.stringify(body) : pretty(body, indent), status, {
     'Content-Type': JSON_TYPE,
     ...NEVER_KEPT,
     ...GOOGLE_HEADERS,

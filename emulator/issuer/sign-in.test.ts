@@ -262,7 +262,7 @@ describe("gcloud's facts 2: the token endpoint", () => {
   })
 
   test('a grant type that is not answered here says so', async () => {
-    for (const grant_type of ['urn:ietf:params:oauth:grant-type:jwt-bearer', 'password', 'constructor']) {
+    for (const grant_type of ['urn:ietf:params:oauth:grant-type:device_code', 'password', 'constructor']) {
       const { status, body } = await token({ grant_type })
       expect([status, body]).toEqual([
         400,

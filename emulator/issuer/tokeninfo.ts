@@ -49,7 +49,8 @@ async function idTokenInfo(verifier: IdTokenVerifier, now: number, token: string
 
 function accessTokenInfo(state: State, token: string): TokenInfo {
   const kept = state.accessToken(token)
-  if (!kept) throw invalidToken()
+  // Measured: a federated token is not known here.
+  if (!kept || kept.federation) throw invalidToken()
   const { uniqueId = '', email, scopes, expireTime } = kept
   // A service account is its own client.
   const client = kept.clientId ?? uniqueId

@@ -1,6 +1,6 @@
 /** One SQLite file, or memory. What has been put is on disk before `put` returns; reads never touch the disk. */
 import { Database } from 'bun:sqlite'
-import { mkdirSync } from 'node:fs'
+import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** The layout of the file. A file of another layout is refused, not guessed at. */
@@ -139,8 +139,16 @@ export class Collection<T extends object> {
 function open(folder: string | undefined): Database {
   if (folder === undefined) return prepare(new Database(':memory:'))
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 }) // it holds private keys
-    return prepare(new Database(join(folder, FILE), { create: true }))
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    const file = join(folder, FILE)
+    const db = new Database(file, { create: true })
+    try {
+      chmodSync(file, 0o600) // it holds private keys; SQLite makes its other files alike
+      return prepare(db)
+    } catch (error) {
+      db.close() // else a folder that was refused stays locked
+      throw error
+    }
   } catch (error) {
     if (error instanceof DataFolderError) throw error
     const reason = error instanceof Error ? error.message : String(error)

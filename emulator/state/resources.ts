@@ -45,6 +45,31 @@ export interface ServiceAccountKey {
   readonly certificate: string
   readonly disabled: boolean
   readonly createTime: string
+  /** Only of a key that was uploaded: its certificate's own times. */
+  readonly uploaded?: { readonly validAfterTime: string; readonly validBeforeTime: string }
+}
+
+/** Outside identities that the project takes. The name, by project number, is its key: `projects/123/locations/global/workloadIdentityPools/p`. */
+export interface WorkloadIdentityPool {
+  readonly name: string
+  readonly displayName: string
+  readonly description: string
+  readonly disabled: boolean
+  /** When a deleted one is purged; until then it can be taken back. */
+  readonly expireTime?: string
+}
+
+/** One issuer of a pool's identities. Its key is its name: the pool's, then `/providers/q`. */
+export interface WorkloadIdentityPoolProvider extends WorkloadIdentityPool {
+  /** CEL by attribute: `google.subject`, `google.groups`, `attribute.NAME`. */
+  readonly attributeMapping: Readonly<Record<string, string>>
+  readonly attributeCondition: string
+  readonly oidc: {
+    readonly issuerUri: string
+    readonly allowedAudiences: readonly string[]
+    /** A key set; without one the issuer's own is fetched. */
+    readonly jwksJson?: string
+  }
 }
 
 /** A person known to the emulator: whoever signed in. */
@@ -173,6 +198,11 @@ export interface AccessToken {
   readonly clientId?: string
   /** Key of the refresh token that it came from: revoking one revokes the other. */
   readonly grant?: string
+  /** Of a federated identity: what `principalSet://` members are compared with. */
+  readonly federation?: {
+    readonly groups: readonly string[]
+    readonly attributes: Readonly<Record<string, string>>
+  }
   /** Milliseconds since the epoch. */
   readonly expireTime: number
 }

@@ -5,7 +5,7 @@ import type { Policy } from '../iam/policy.ts'
 import type { Clock } from '../tokens/clock.ts'
 import { KeyRing, type SigningKey } from '../tokens/keys.ts'
 import { mintAccessToken, mintUniqueId } from '../tokens/mint.ts'
-import { type Collection, Store } from './database.ts'
+import { Collection, Store } from './database.ts'
 import { defaultComputeServiceAccount, type Place } from './names.ts'
 import type {
   AccessToken,
@@ -19,6 +19,8 @@ import type {
   ServiceAccount,
   ServiceAccountKey,
   User,
+  WorkloadIdentityPool,
+  WorkloadIdentityPoolProvider,
 } from './resources.ts'
 import { Ring } from './ring.ts'
 
@@ -53,6 +55,8 @@ export class State {
   readonly deletedServiceAccounts: Collection<ServiceAccount>
   /** By key id. */
   readonly serviceAccountKeys: Collection<ServiceAccountKey>
+  readonly workloadIdentityPools: Collection<WorkloadIdentityPool>
+  readonly workloadIdentityPoolProviders: Collection<WorkloadIdentityPoolProvider>
   readonly users: Collection<User>
   readonly services: Collection<Service>
   readonly revisions: Collection<Revision>
@@ -65,8 +69,10 @@ export class State {
   /** What services and the platform logged, newest last. */
   readonly logs = new Ring<LogEntry>(10_000)
   readonly keys: KeyRing
+  readonly #options: StateOptions
 
   private constructor(options: StateOptions, store: Store, keys: KeyRing) {
+    this.#options = options
     this.place = {
       projectId: options.projectId,
       projectNumber: options.projectNumber,
@@ -83,6 +89,8 @@ export class State {
     this.serviceAccounts = store.collection('serviceAccounts')
     this.deletedServiceAccounts = store.collection('deletedServiceAccounts')
     this.serviceAccountKeys = store.collection('serviceAccountKeys')
+    this.workloadIdentityPools = store.collection('workloadIdentityPools')
+    this.workloadIdentityPoolProviders = store.collection('workloadIdentityPoolProviders')
     this.users = store.collection('users')
     this.services = store.collection('services')
     this.revisions = store.collection('revisions')
@@ -154,6 +162,21 @@ export class State {
   /** RFC 3339 with microseconds, as Google's APIs write it. */
   timestamp(): string {
     return new Date(this.clock()).toISOString().replace('Z', '000Z')
+  }
+
+  /**
+   * Back to the first contents. Signing keys and certificates stay, because clients keep what they have read of them. Call
+   * it when nothing runs any more.
+   */
+  reset(): void {
+    this.store.transaction(() => {
+      for (const collection of Object.values(this))
+        if (collection instanceof Collection)
+          for (const key of collection.snapshot().keys()) collection.delete(key)
+      this.#begin(this.#options)
+    })
+    this.decisions.clear()
+    this.logs.clear()
   }
 
   close(): void {
