@@ -2,8 +2,13 @@
 import { randomBytes } from 'node:crypto'
 import { Hono } from 'hono'
 import type { RoomEnv } from '../front/request.ts'
+import type { Builder } from '../runtime/builder.ts'
 import type { Runtime } from '../runtime/runtime.ts'
+import type { ObjectStore } from '../state/objects.ts'
 import type { State } from '../state/state.ts'
+import { artifactRegistry } from './artifactregistry.ts'
+import { BuildRunner } from './build/runner.ts'
+import { cloudBuild } from './cloudbuild.ts'
 import { cloudResourceManager } from './cloudresourcemanager.ts'
 import { compute } from './compute.ts'
 import { ApiError } from './errors.ts'
@@ -18,10 +23,14 @@ import { runV1 } from './run/v1.ts'
 import { runV2 } from './run/v2.ts'
 import { serviceKeys } from './service-account-keys.ts'
 import { serviceUsage } from './serviceusage.ts'
+import { storage } from './storage.ts'
+import { workloadIdentityPools } from './workload-identity-pools.ts'
 
 export interface ApisOptions {
   readonly state: State
   readonly runtime: Runtime
+  /** What builds stand on. Without it Cloud Storage and Cloud Build are not served. */
+  readonly builds?: { readonly objects: ObjectStore; readonly builder: Builder }
   /** Default: the system's. */
   readonly random?: RandomBytes
   /** Takes one line. Default: none. */
@@ -30,13 +39,16 @@ export interface ApisOptions {
 
 export interface Apis {
   readonly app: Hono<RoomEnv>
-  /** Starts what had been serving before a restart. */
+  /** Starts what had been serving before a restart, and what waited to be built. */
   restore(): Promise<void>
-  /** Resolves when no revision is being stopped any more. */
+  /** Resolves when no revision is being stopped and nothing is being built any more. */
   idle(): Promise<void>
+  /** Breaks off what is being built. */
+  close(): Promise<void>
 }
 
-export function createApis({ state, runtime, random = randomBytes, log = () => {} }: ApisOptions): Apis {
+export function createApis(options: ApisOptions): Apis {
+  const { state, runtime, builds, random = randomBytes, log = () => {} } = options
   const deployer = new Deployer({ state, runtime, random, log })
   const google: Google = { state, deployer, random, log }
   const app = new Hono<RoomEnv>()
@@ -48,11 +60,19 @@ export function createApis({ state, runtime, random = randomBytes, log = () => {
   const accounts = router(app, state, 'iam.googleapis.com')
   iam(accounts, google)
   serviceKeys(accounts, google)
+  workloadIdentityPools(accounts, google)
   iamCredentials(router(app, state, 'iamcredentials.googleapis.com'), google)
   cloudResourceManager(router(app, state, 'cloudresourcemanager.googleapis.com'), google)
   serviceUsage(router(app, state, 'serviceusage.googleapis.com'), google)
   compute(router(app, state, 'compute.googleapis.com'), google)
   logging(router(app, state, 'logging.googleapis.com'), google)
+  artifactRegistry(router(app, state, 'artifactregistry.googleapis.com'), google)
+  const runner = builds && new BuildRunner({ ...builds, state, log })
+  if (builds && runner) {
+    const { objects } = builds
+    cloudBuild(router(app, state, 'cloudbuild.googleapis.com'), { state, objects, runner })
+    storage(app, { state, objects })
+  }
 
   app.onError(function answer(error, context) {
     if (!(error instanceof ApiError))
@@ -76,14 +96,19 @@ export function createApis({ state, runtime, random = randomBytes, log = () => {
     return reply(context, error.body(), error.code)
   })
 
-  return { app, restore: () => deployer.restore(), idle: () => deployer.idle() }
+  return {
+    app,
+    restore: async () => void (await Promise.all([deployer.restore(), runner?.restore()])),
+    idle: async () => void (await Promise.all([deployer.idle(), runner?.idle()])),
+    close: async () => runner?.close(),
+  }
 }
 
 /** Paths that are named in the log once; more than these are somebody's scan. */
 const MOST_UNSERVED = 1000
 
 const OWN_PATH =
-  /^\/(?:apis\/serving\.knative\.dev\/|compute\/v1\/|v[12]\/(?:projects|operations|entries)(?:[/:?]|$))/
+  /^\/(?:apis\/serving\.knative\.dev\/|compute\/v1\/|(?:(?:resumable\/)?upload\/|download\/)?storage\/v1\/|v[12]\/(?:projects|operations|entries)(?:[/:?]|$))/
 
 /** True for the paths under which these APIs answer on the emulator's own name. */
 export function ownsPath(path: string): boolean {

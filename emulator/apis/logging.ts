@@ -46,12 +46,31 @@ export function logging(routes: Router, { state }: Google): void {
     if (!/^timestamp(?: asc| desc)?$/.test(orderBy)) throw invalid('Request contains an invalid argument.')
     const ordered = entries.toSorted((a, b) => a.timestamp.localeCompare(b.timestamp))
     if (orderBy.endsWith('desc')) ordered.reverse()
-    const { items, nextPageToken } = pageOf(ordered, pageSize, pageToken, LIST_LIMIT)
+    const shown = PRINTS_NO_REASON.test(call.userAgent) ? ordered.flatMap(withReason) : ordered
+    const { items, nextPageToken } = pageOf(shown, pageSize, pageToken, LIST_LIMIT)
     return {
       ...(items.length ? { entries: items } : {}),
       ...(nextPageToken ? { nextPageToken } : {}),
     }
   })
+}
+
+/**
+ * `gcloud run services logs read` prints of a request its method, status and URL only, and would leave out the one sentence
+ * that says why it was refused. For it alone that sentence is a line of its own: ours, Google has none there.
+ */
+const PRINTS_NO_REASON = /\bcommand\/gcloud\.(?:alpha\.|beta\.)?run\.services\.logs\.read\b/
+
+type ShownEntry = ReturnType<typeof showEntry>
+
+function withReason(entry: ShownEntry): readonly ShownEntry[] {
+  const { httpRequest, textPayload, insertId, logName } = entry
+  if (!httpRequest || textPayload === undefined) return [entry]
+  const { httpRequest: _request, ...reason } = entry
+  return [
+    { ...reason, insertId: `${insertId}-reason`, logName: logName.replace(/%2Frequests$/, '%2Fstderr') },
+    entry,
+  ]
 }
 
 function showEntry({ place }: State, entry: LogEntry) {

@@ -21,6 +21,10 @@ export interface Call {
   readonly caller: Caller
   /** Host asked for. */
   readonly host: string
+  /** `https` where TLS to that host ends here. */
+  readonly scheme: 'http' | 'https'
+  /** What the program that calls says of itself. */
+  readonly userAgent: string
   /** A variable of the path template; `''` where the template has none of this name. */
   param(name: string): string
   /** A query parameter, undefined when absent or empty. */
@@ -86,6 +90,8 @@ function callOf(context: Context<RoomEnv>, state: State, caller: Caller): Call {
   return {
     caller,
     host: context.env.host,
+    userAgent: context.req.header('user-agent') ?? '',
+    scheme: context.env.scheme,
     // The last variable may have brought its custom method with it: `S:getIamPolicy`.
     param: (name) => (context.req.param(name) ?? '').replace(/:[a-zA-Z]+$/, ''),
     query: (name) => context.req.query(name) || undefined,

@@ -124,26 +124,22 @@ function objectRoutes(serve: Serve, { state, objects }: StorageOptions): void {
     return c.body(null, 204)
   })
   // `gcloud builds submit gs://…` copies the source into its own bucket.
-  serve(
-    'POST',
-    `${BUCKETS}/:bucket/o/:object/rewriteTo/b/:target/o/:name`,
-    async ({ c, caller, object }) => {
-      const source = object('storage.objects.get')
-      const target = objects.buckets.get(c.req.param('target') ?? '')
-      const { name } = requireBucket(state, caller, 'storage.objects.create', target, 'object')
-      const { contentType, metadata } = source
-      const attributes = { ...(contentType ? { contentType } : {}), ...(metadata ? { metadata } : {}) }
-      const copy = await objects.insert(name, c.req.param('name') ?? '', attributes, objects.read(source))
-      const size = String(copy.size)
-      return c.json({
-        kind: 'storage#rewriteResponse',
-        totalBytesRewritten: size,
-        objectSize: size,
-        done: true,
-        resource: objectDocument(copy),
-      })
-    },
-  )
+  serve('POST', `${BUCKETS}/:bucket/o/:object/rewriteTo/b/:target/o/:name`, async ({ c, caller, object }) => {
+    const source = object('storage.objects.get')
+    const target = objects.buckets.get(c.req.param('target') ?? '')
+    const { name } = requireBucket(state, caller, 'storage.objects.create', target, 'object')
+    const { contentType, metadata } = source
+    const attributes = { ...(contentType ? { contentType } : {}), ...(metadata ? { metadata } : {}) }
+    const copy = await objects.insert(name, c.req.param('name') ?? '', attributes, objects.read(source))
+    const size = String(copy.size)
+    return c.json({
+      kind: 'storage#rewriteResponse',
+      totalBytesRewritten: size,
+      objectSize: size,
+      done: true,
+      resource: objectDocument(copy),
+    })
+  })
 }
 
 /** Objects, and with a delimiter the prefixes that stand for those behind it. */

@@ -28,7 +28,10 @@ export function storageCaller(state: State, authorization: string | undefined): 
 }
 
 export function bucketPolicies(state: State, bucket: Bucket): readonly AttachedPolicy[] {
-  const own = { resource: `//storage.googleapis.com/projects/_/buckets/${bucket.name}`, policy: bucket.policy }
+  const own = {
+    resource: `//storage.googleapis.com/projects/_/buckets/${bucket.name}`,
+    policy: bucket.policy,
+  }
   // A bucket of Google's own stands in no project here, yet its members may be "whoever owns the project".
   return [own, ...projectPolicies(state.project(bucket.project ?? state.place.projectId))]
 }
@@ -42,7 +45,8 @@ export function requireBucket(
   thing: Thing = 'bucket',
 ): Bucket {
   if (!bucket) throw noSuchBucket()
-  if (!holds(state, caller, permission, bucketPolicies(state, bucket))) throw denied(caller, permission, thing)
+  if (!holds(state, caller, permission, bucketPolicies(state, bucket)))
+    throw denied(caller, permission, thing)
   return bucket
 }
 

@@ -43,7 +43,7 @@ export type Serve = (
 
 export function storageRoutes(app: Hono<RoomEnv>, options: StorageOptions): Serve {
   const { state } = options
-  return (methods, path, handler, { tongue = () => 'json', servedOn = isStorage } = {}) => {
+  return (methods, path, handler, { tongue = inJson, servedOn = isStorage } = {}) => {
     app.on(methods.split(' '), path, async function stored(c: StorageContext, next: Next) {
       if (!servedOn(c.env.host, c.req.path)) return next()
       try {
@@ -84,6 +84,10 @@ function callOf(c: StorageContext, { state, objects }: StorageOptions, caller: C
       throw denied(caller, permission, 'object')
     },
   }
+}
+
+function inJson(): Tongue {
+  return 'json'
 }
 
 function isStorage(host: string): boolean {

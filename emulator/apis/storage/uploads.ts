@@ -1,6 +1,12 @@
 /** Uploads of objects: in one request (media, multipart), or in several that survive a broken connection and a restart. */
 import { z } from 'zod'
-import type { ObjectAttributes, ObjectStore, StoredObject, Upload, WriteConditions } from '../../state/objects.ts'
+import type {
+  ObjectAttributes,
+  ObjectStore,
+  StoredObject,
+  Upload,
+  WriteConditions,
+} from '../../state/objects.ts'
 import { Lock } from '../run/lock.ts'
 import { boundaryOf, readRelated } from './multipart.ts'
 import { uploadRangeOf } from './range.ts'
@@ -49,7 +55,11 @@ export async function insertObject(
 }
 
 /** `uploadType=resumable`, the first request. */
-export async function startUpload(store: ObjectStore, bucket: string, request: UploadRequest): Promise<Upload> {
+export async function startUpload(
+  store: ObjectStore,
+  bucket: string,
+  request: UploadRequest,
+): Promise<Upload> {
   let json = ''
   const decoder = new TextDecoder()
   for await (const chunk of request.body) json += decoder.decode(chunk, { stream: true })
@@ -82,7 +92,10 @@ export function continueUpload(store: ObjectStore, id: string, request: UploadRe
       const skip = received - range.start
       received = await store.continueUpload(upload, received, afterSkipping(skip, request.body))
       if (range.end !== undefined && received > range.end)
-        throw new StorageRefusal('invalid', 'Invalid request. The request body is longer than its Content-Range says.')
+        throw new StorageRefusal(
+          'invalid',
+          'Invalid request. The request body is longer than its Content-Range says.',
+        )
     }
     // A client that sends no Content-Range sends everything.
     const total = header === undefined ? received : range.total
@@ -110,7 +123,8 @@ function wish(request: UploadRequest, json: string, mediaType: string | undefine
   const { name: named, md5Hash, crc32c, contentType = mediaType, ...rest } = parsed.data
   // The query decides over the body, as the API's reference says.
   const name = request.query('name') ?? named
-  if (!name) throw new StorageRefusal('required', 'Required', { location: { type: 'parameter', name: 'name' } })
+  if (!name)
+    throw new StorageRefusal('required', 'Required', { location: { type: 'parameter', name: 'name' } })
   if (Buffer.byteLength(name) > 1024 || /[\r\n]/.test(name) || name === '.' || name === '..')
     throw new StorageRefusal('invalid', `Invalid object name: '${name}'`)
   const { cacheControl, contentDisposition, contentEncoding, contentLanguage, metadata } = rest
