@@ -1,6 +1,8 @@
-import { expect, test } from 'bun:test'
-import { spawnService } from '../service/spawned.fixture.ts'
+import { afterAll, expect, test } from 'bun:test'
+import { endServices, spawnService } from '../service/spawned.fixture.ts'
 import { AUDIENCE, EMAIL, startGoogle } from './google.fixture.ts'
+
+afterAll(endServices)
 
 const main = `${import.meta.dir}/main.ts`
 

@@ -25,7 +25,9 @@ describe('arrows that point down', () => {
   test('pass from main to decision', () => {
     expect(
       faults({
-        'emulator/main.ts': "import './emulator.ts'\nimport { parse } from './config.ts'\nparse()",
+        'emulator/main.ts': "import './commands/serve.ts'",
+        'emulator/commands/serve.ts':
+          "import '../emulator.ts'\nimport { parse } from '../config.ts'\nparse()",
         'emulator/config.ts': 'export const parse = () => 1',
         'emulator/emulator.ts': "import './ingress/ingress.ts'\nimport './front/server.ts'",
         'emulator/front/server.ts':

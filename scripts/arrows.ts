@@ -20,9 +20,9 @@ export function wrongArrows(graph: ImportGraph, table: Readonly<Record<string, R
   return [...new Set([...arrows, ...circles(graph)])]
 }
 
-/** The longest name in the table that is the file or one of its folders; `x.test.ts` stands in the room of `x.ts`. */
+/** The longest name in the table that is the file or one of its folders; `x.test.ts` and `x.fixture.ts` stand in the room of `x.ts`. */
 function roomOf(file: string, table: Readonly<Record<string, Room>>): string | undefined {
-  const subject = file.replace(/(\.docker)?\.test\.(tsx?|mjs)$/, '.$2')
+  const subject = file.replace(/(\.docker)?\.(?:test|fixture)\.(tsx?|mjs)$/, '.$2')
   return Object.keys(table)
     .filter((room) =>
       [subject, file].some((path) => path === room || path.startsWith(`${room}/`) || path === `${room}.ts`),
@@ -52,6 +52,7 @@ function faultOf(
   if (target === undefined) return 'the imported file stands in no room of scripts/rooms.ts'
   if (target === name || room.may.includes(target)) return undefined
   if (room.types?.includes(target) && (arrow.typeOnly || isTest)) return undefined
+  if (room.tests?.includes(target) && isTest) return undefined
   const both: readonly string[] = middle
   return both.includes(name) && both.includes(target)
     ? 'rooms of the middle do not import each other'

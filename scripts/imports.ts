@@ -20,7 +20,8 @@ export type ImportGraph = ReadonlyMap<string, readonly Import[]>
 export function readImports(root: string): ImportGraph {
   const files = [...new Glob('**/*.{ts,tsx,mts,js,jsx,mjs}').scanSync({ cwd: root })]
     .map((file) => file.replaceAll('\\', '/'))
-    .filter((file) => !file.split('/').includes('node_modules'))
+    // What others made, and what is built from here.
+    .filter((file) => !file.split('/').includes('node_modules') && !file.startsWith('dist/'))
     .sort()
   return new Map(files.map((file) => [file, importsOf(file, readFileSync(join(root, file), 'utf8'))]))
 }

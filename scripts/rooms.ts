@@ -7,6 +7,8 @@ export interface Room {
   readonly may: readonly string[]
   /** Rooms of which it imports types only. Its tests may use them whole. */
   readonly types?: readonly string[]
+  /** Rooms that only its tests use. */
+  readonly tests?: readonly string[]
   /** Packages and built-in modules: if given, no others than these. Its tests are free. */
   readonly onlyPackages?: readonly string[]
   /** Packages and built-in modules that it never imports. Its tests are free. */
@@ -61,20 +63,42 @@ export const rooms: Readonly<Record<string, Room>> = {
   'emulator/front': {
     may: decision,
     types: ['emulator/state'],
+    tests: ['emulator/emulator.ts'],
     why: 'front imports decision, and of state only types',
   },
   ...Object.fromEntries(middle.map((room) => [room, besideTheOthers])),
   'emulator/config.ts': { may: storey, why: 'config imports state and what is below it only' },
+  'emulator/trust.ts': {
+    may: [],
+    tests: ['emulator/front'],
+    why: 'trust.ts writes certificates in files and imports no other room',
+  },
+  'emulator/manifests.ts': {
+    may: ['emulator/config.ts'],
+    tests: ['emulator/emulator.ts'],
+    why: 'manifests.ts calls Google by REST and imports config.ts only',
+  },
   'emulator/emulator.ts': {
-    may: ['emulator/config.ts', 'emulator/front', ...middle, ...storey],
+    may: [
+      'emulator/config.ts',
+      'emulator/trust.ts',
+      'emulator/manifests.ts',
+      'emulator/front',
+      ...middle,
+      ...storey,
+    ],
     why: 'emulator.ts imports the rooms below it, not main.ts',
   },
-  'emulator/main.ts': {
+  'emulator/commands': {
     may: ['emulator/emulator.ts', 'emulator/config.ts', ...storey],
-    why: 'main.ts starts emulator.ts; the rooms of the middle are its matter',
+    why: 'commands start emulator.ts; the rooms of the middle are its matter',
+  },
+  'emulator/main.ts': {
+    may: ['emulator/commands', 'emulator/emulator.ts'],
+    why: 'main.ts chooses a command; its tests start emulators',
   },
   'emulator/testing': {
-    may: ['emulator/emulator.ts', 'emulator/config.ts', ...storey],
+    may: ['emulator/emulator.ts', 'emulator/config.ts', 'emulator/trust.ts', ...storey],
     why: 'testing starts the emulator through emulator.ts',
   },
 
@@ -92,6 +116,10 @@ export const rooms: Readonly<Record<string, Room>> = {
   conformance: {
     may: ['emulator/emulator.ts', 'emulator/testing', 'walkthrough'],
     why: 'conformance sees the emulator through emulator.ts only',
+  },
+  examples: {
+    may: ['emulator/testing'],
+    why: 'examples use the emulator as its users do: from outside, or by its testing module',
   },
   bench: {
     may: ['emulator/emulator.ts', 'emulator/testing'],

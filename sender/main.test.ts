@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { spawnService } from '../service/spawned.fixture.ts'
+import { endServices, spawnService } from '../service/spawned.fixture.ts'
 import { type MetadataServer, startMetadataServer } from './metadata.fixture.ts'
+
+afterAll(endServices)
 
 const main = `${import.meta.dir}/main.ts`
 const arrived = Promise.withResolvers<void>()

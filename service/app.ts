@@ -3,11 +3,10 @@ import { Hono } from 'hono'
 import { contextStorage } from 'hono/context-storage'
 import { HTTPException } from 'hono/http-exception'
 import type { Logger } from './logger.ts'
-import { type Trace, traceOf } from './trace.ts'
+import { type TraceEnv, traceOf } from './trace.ts'
 
-export interface ServiceEnv {
-  Variables: { trace: Trace | undefined }
-}
+/** What routes find in `c.var`. */
+export type ServiceEnv = TraceEnv
 
 /** Answers 200 while the process takes requests; never asks for a credential. facts 6.2: only `/healthz` itself is Google's. */
 export const HEALTH_PATH = '/readyz'

@@ -2,7 +2,7 @@
 import { createGcpLoggingPinoConfig } from '@google-cloud/pino-logging-gcp-config'
 import { tryGetContext } from 'hono/context-storage'
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino'
-import type { ServiceEnv } from './app.ts'
+import type { TraceEnv } from './trace.ts'
 
 export type { Logger } from 'pino'
 
@@ -31,7 +31,7 @@ export function createLogger(
 
 /** OpenTelemetry's names, which the configuration turns into `logging.googleapis.com/…`. */
 function traceFields(): Record<string, string> {
-  const trace = tryGetContext<ServiceEnv>()?.get('trace')
+  const trace = tryGetContext<TraceEnv>()?.get('trace')
   if (!trace) return {}
   return {
     trace_id: trace.traceId,

@@ -1,5 +1,4 @@
 /** For tests: a service as a process of its own, with the log lines that it wrote. */
-import { afterAll } from 'bun:test'
 
 type LogLine = Readonly<Record<string, unknown>>
 
@@ -12,12 +11,14 @@ export interface Spawned {
 }
 
 const running = new Set<Bun.Subprocess>()
-afterAll(async () => {
+
+/** Ends every service that was spawned. For each test file to call: hooks of this one would hold in the first that imports it. */
+export async function endServices(): Promise<void> {
   for (const child of running) child.kill('SIGKILL')
   await Promise.all([...running].map((child) => child.exited))
-})
+}
 
-/** Starts `main` with these variables and no others but the path. Ended after the test file, if not before. */
+/** Starts `main` with these variables and no others but the path. */
 export function spawnService(main: string, env: Record<string, string>): Spawned {
   const child = Bun.spawn([process.execPath, main], {
     env: { PATH: process.env.PATH ?? '', PORT: '0', ...env },

@@ -8,6 +8,11 @@ export interface Trace {
   readonly sampled: boolean
 }
 
+/** Where a request's trace is kept while it is answered. */
+export interface TraceEnv {
+  Variables: { trace: Trace | undefined }
+}
+
 // https://www.w3.org/TR/trace-context/#traceparent-header: version 00 ends after the flags; later ones may go on.
 const TRACEPARENT =
   /^(?:00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})|(?!00|ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?)$/

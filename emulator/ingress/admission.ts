@@ -17,7 +17,15 @@ import { callerOf } from './caller.ts'
 import { type Credential, credentialOf } from './credential.ts'
 import type { Gate } from './gate.ts'
 import { NOT_AUTHENTICATED, NOT_AUTHORIZED, NOT_VERIFIED } from './log-texts.ts'
-import { forbidden, methodNotAllowed, NOT_FOUND, type Page, reservedPath, unauthorized } from './pages.ts'
+import {
+  forbidden,
+  methodNotAllowed,
+  movedTo,
+  NOT_FOUND,
+  type Page,
+  reservedPath,
+  unauthorized,
+} from './pages.ts'
 
 /** What was found out on the way. */
 interface Findings {
@@ -56,6 +64,16 @@ export function createAdmission({ state, runtime, verifier, routes, gateOf }: Ad
   return async function admit(request: FrontRequest, path: string, now: number): Promise<Admitted | Refused> {
     const { host, peer, incoming } = request
     const { method = 'GET' } = incoming
+    // facts 6.1. That it comes before everything else is inferred.
+    if (request.scheme === 'http' && state.place.scheme === 'https') {
+      const check = failed(
+        'host',
+        'a URL with https',
+        `http://${host}`,
+        'Use https: the redirect may lose the token.',
+      )
+      return refuse(movedTo(`https://${host}${request.target}`), { checks: [check] })
+    }
     if (method === 'TRACE' || method === 'CONNECT') {
       return refuse(methodNotAllowed(method, path), {
         checks: [failed('path', 'a method that reaches containers', method, 'Use another method.')],
@@ -152,6 +170,8 @@ async function ingressCheck(
   runtime: Pick<Runtime, 'instanceAt'>,
 ): Promise<Check> {
   const expected = 'a caller inside the VPC network'
+  // The same page: Pub/Sub, Cloud Scheduler, Cloud Tasks and Eventarc of the project are internal callers.
+  if (peer.google) return { name: 'ingress', passed: true, expected, actual: "one of Google's own products" }
   const instance = peer.instance ?? (await runtime.instanceAt(peer.address))
   if (!instance || instance.service.project !== service.project) {
     const mend = `gcloud run services update ${service.name} --region=${service.region} --ingress=all`

@@ -58,7 +58,7 @@ function makeGate(service: Service, projectPolicy: Policy, state: State, options
     service,
     audience: audienceRule(service, state.place, options),
     internalOnly: (annotations['run.googleapis.com/ingress'] ?? 'all') !== 'all',
-    defaultUrlDisabled: annotations['run.googleapis.com/default-url-disabled'] === 'true',
+    defaultUrlDisabled: isOn(annotations['run.googleapis.com/default-url-disabled']),
     open: opening(service, policies, may),
     may,
   }
@@ -69,7 +69,7 @@ function opening(
   policies: readonly AttachedPolicy[],
   may: (principal: Principal, now: number) => Answer,
 ): Gate['open'] {
-  if (service.annotations['run.googleapis.com/invoker-iam-disabled'] === 'true') {
+  if (isOn(service.annotations['run.googleapis.com/invoker-iam-disabled'])) {
     const off: Opening = { check: openCheck('it is off: run.googleapis.com/invoker-iam-disabled') }
     return () => off
   }
@@ -87,6 +87,11 @@ function opening(
     answer ??= { opening: forEveryone(now) }
     return answer.opening
   }
+}
+
+/** gcloud writes Python's `True`. */
+function isOn(annotation: string | undefined): boolean {
+  return annotation?.toLowerCase() === 'true'
 }
 
 function openCheck(actual: string): Check {

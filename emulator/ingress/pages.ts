@@ -31,6 +31,18 @@ export function unauthorized(path: string): Page {
   }
 }
 
+/** Asked for without TLS (facts 6.1). That there is no body, and of which type, is inferred from Google's other redirects of this kind. */
+export function movedTo(url: string): Page {
+  return {
+    status: 302,
+    reason: 'Found',
+    contentType: 'text/html',
+    body: '',
+    headers: ['location', url],
+    robot: false,
+  }
+}
+
 /** No such host, or one that is closed to this caller. */
 export const NOT_FOUND: Page = {
   ...short(404, 'Page not found', 'Page not found', 'The requested URL was not found on this server.'),

@@ -1,0 +1,204 @@
+/**
+ * `emulator env`: prints what points a shell at a running emulator, for the shell to evaluate; `--unset` takes it back.
+ *
+ * Standard output holds that and nothing else. What was set before is kept in one variable of the shell's.
+ */
+import { type IncomingMessage, request } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { Command, CommanderError, Option } from 'commander'
+import { z } from 'zod'
+import { type EmulatorFacts, environmentFor, type Mode } from './environment.ts'
+import { type Assignments, evaluation, SHELLS, type Shell, script, shellOf } from './shells.ts'
+import { writePlaces } from './trust.ts'
+
+/** Not one of the emulator's own `INVOKER_` variables: the emulator may be started in the same shell. */
+const BEFORE = '_INVOKER_ENV_BEFORE'
+const COMMAND = 'bun run emulator env'
+/** How long the emulator may take to answer. Milliseconds. */
+const PATIENCE = 5000
+
+type Variables = Readonly<Record<string, string | undefined>>
+
+/** A person's mistake: one line. */
+class EnvError extends Error {
+  readonly code = 'ERR_ENV'
+}
+
+const facts = z.object({
+  project: z.string(),
+  region: z.string(),
+  account: z.string(),
+  scheme: z.enum(['http', 'https']),
+  tunnels: z.boolean(),
+})
+const saved = z.record(z.string(), z.string().nullable())
+
+/** Runs the command. Returns the exit code. */
+export async function env(args: readonly string[]): Promise<number> {
+  try {
+    const options = parse(args)
+    const shell = options.shell ?? shellOf(process.env.SHELL, process.platform)
+    const before = savedIn(process.env)
+    const assignments = options.unset ? takenBack(before) : await pointed(options, shell, before)
+    process.stdout.write(script(shell, assignments))
+    return 0
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return 0
+    if (!(error instanceof EnvError) && !(error instanceof CommanderError)) throw error
+    const message = error.message.replace(/^error: /, '').replace(/\s+/g, ' ')
+    process.stderr.write(`emulator env: ${message}\n`)
+    return 1
+  }
+}
+
+interface Options {
+  readonly url: URL
+  readonly mode: Mode
+  readonly shell?: Shell
+  readonly dir?: string
+  readonly metadata?: true
+  readonly unset?: true
+}
+
+function parse(args: readonly string[]): Options {
+  const command = new Command('emulator env')
+    .description('Prints what points this shell at a running emulator: gcloud, curl and any other program.')
+    .addOption(
+      new Option('--url <url>', 'where the emulator is')
+        .default(new URL('http://127.0.0.1:8080'), 'http://127.0.0.1:8080')
+        .argParser(emulatorUrl),
+    )
+    .addOption(
+      new Option('--mode <mode>', "Google's own addresses through a proxy, or other addresses for gcloud")
+        .choices(['intercept', 'override'])
+        .default('intercept'),
+    )
+    .addOption(new Option('--shell <name>', 'whose language to write (by $SHELL)').choices(SHELLS))
+    .option('--dir <folder>', "where the certificate and gcloud's configuration go (a cache folder)")
+    .option(
+      '--metadata',
+      "point at the emulator's metadata server too, as if this were a machine in the cloud",
+    )
+    .option('--unset', 'take it all back')
+    .allowExcessArguments(false)
+    .exitOverride()
+    .configureOutput({ writeErr: () => {}, writeOut: (help) => process.stderr.write(help) })
+    .addHelpText(
+      'after',
+      () =>
+        `\nIn a shell: ${SHELLS.map((shell) => evaluation(shell, COMMAND))
+          .filter((line, at, all) => all.indexOf(line) === at)
+          .join('\n            ')}`,
+    )
+  return command.parse([...args], { from: 'user' }).opts<Options>()
+}
+
+function emulatorUrl(value: string): URL {
+  const url = URL.canParse(value) ? new URL(value) : undefined
+  if (url?.protocol !== 'http:' || url.pathname !== '/')
+    throw new EnvError(
+      `--url: expected an address such as http://127.0.0.1:8080, got ${JSON.stringify(value)}.`,
+    )
+  return url
+}
+
+/** The assignments that point a shell at the emulator, and one that remembers what they replace. */
+async function pointed(
+  options: Options,
+  shell: Shell,
+  before: Map<string, string | null>,
+): Promise<Assignments> {
+  const { url, mode } = options
+  const current = {
+    ...process.env,
+    ...Object.fromEntries([...before].map(([name, value]) => [name, value ?? undefined])),
+  }
+  const known = await ask(url, '/_emulator/environment').then(readFacts(url))
+  const places = writePlaces(await ask(url, '/_emulator/ca.pem'), options.dir, current, Date.now())
+  const environment = environmentFor({
+    mode,
+    url,
+    facts: known,
+    places,
+    metadata: options.metadata === true,
+    platform: process.platform,
+    current,
+  })
+  const replaced = [
+    ...Object.keys(environment.set),
+    ...environment.unset.filter((name) => current[name] !== undefined),
+  ]
+  tell(options, known, shell)
+  return new Map([
+    ...takenBack(before),
+    ...environment.unset
+      .filter((name) => process.env[name] !== undefined)
+      .map((name) => [name, undefined] as const),
+    ...Object.entries(environment.set),
+    [BEFORE, JSON.stringify(Object.fromEntries(replaced.map((name) => [name, current[name] ?? null])))],
+  ])
+}
+
+/** What a person reads beside it. */
+function tell(
+  { url, mode }: Options,
+  { project, region, account, tunnels }: EmulatorFacts,
+  shell: Shell,
+): void {
+  const way = mode === 'intercept' ? "Google's addresses lead" : 'gcloud and http URLs lead'
+  process.stderr.write(
+    `${way} to the emulator at ${url.origin}: project ${project}, region ${region}, ${account} signs in with: gcloud auth login\n`,
+  )
+  if (!tunnels && mode === 'intercept')
+    process.stderr.write(
+      'It runs elsewhere, so other https addresses cannot be reached from this shell: --mode override leaves them alone.\n',
+    )
+  if (process.stdout.isTTY)
+    process.stderr.write(`These lines are for the shell to evaluate: ${evaluation(shell, COMMAND)}\n`)
+  else process.stderr.write(`Taken back by: ${evaluation(shell, `${COMMAND} --unset`)}\n`)
+}
+
+function savedIn(variables: Variables): Map<string, string | null> {
+  const kept = variables[BEFORE]
+  if (!kept) return new Map()
+  try {
+    return new Map(Object.entries(saved.parse(JSON.parse(kept))))
+  } catch {
+    throw new EnvError(`${BEFORE} holds what was set before, and has been changed: open a new shell instead.`)
+  }
+}
+
+function takenBack(before: ReadonlyMap<string, string | null>): Assignments {
+  const restored = [...before].map(([name, value]) => [name, value ?? undefined] as const)
+  return new Map(before.size > 0 ? [...restored, [BEFORE, undefined] as const] : [])
+}
+
+function readFacts(url: URL) {
+  return (body: string): EmulatorFacts => {
+    try {
+      return facts.parse(JSON.parse(body))
+    } catch {
+      throw notTheEmulator(url)
+    }
+  }
+}
+
+/** One request, past every proxy that this shell may have. */
+async function ask(url: URL, path: string): Promise<string> {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const asked = request(new URL(path, url), { timeout: PATIENCE }, resolve)
+    asked.on('timeout', () => asked.destroy(new Error(`no answer within ${PATIENCE / 1000} s`)))
+    asked.on('error', reject)
+    asked.end()
+  }).catch((cause: Error) => {
+    throw new EnvError(
+      `no emulator answers at ${url.origin} (${cause.message}). Start it with "bun run emulator", or say where it is with --url.`,
+    )
+  })
+  if (response.statusCode !== 200) throw notTheEmulator(url)
+  return text(response)
+}
+
+function notTheEmulator(url: URL): EnvError {
+  return new EnvError(`what answers at ${url.origin} is not the emulator. Say where it is with --url.`)
+}

@@ -1,0 +1,115 @@
+import { describe, expect, test } from 'bun:test'
+import { type EnvironmentRequest, environmentFor } from './environment.ts'
+
+const places = { configuration: '/own/gcloud', certificate: '/own/ca.pem', bundle: '/own/bundle.pem' }
+
+function environment(changes: Partial<EnvironmentRequest> = {}) {
+  return environmentFor({
+    mode: 'intercept',
+    url: new URL('http://127.0.0.1:8080'),
+    facts: {
+      project: 'demo-project',
+      region: 'us-central1',
+      account: 'developer@example.com',
+      scheme: 'http',
+      tunnels: true,
+    },
+    places,
+    metadata: false,
+    platform: 'linux',
+    current: {},
+    ...changes,
+  })
+}
+
+const facts = { project: 'demo-project', region: 'us-central1', account: 'a@example.com', tunnels: true }
+
+describe('intercept', () => {
+  test('facts gcloud 1: both CA variables of gcloud, and no endpoint override', () => {
+    const { set } = environment()
+    expect(set).toMatchObject({
+      https_proxy: 'http://127.0.0.1:8080',
+      http_proxy: 'http://127.0.0.1:8080',
+      no_proxy: 'localhost,127.0.0.1,::1',
+      REQUESTS_CA_BUNDLE: places.bundle,
+      CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE: places.bundle,
+    })
+    expect(Object.keys(set).filter((name) => name.includes('OVERRIDES') || name.includes('AUTH'))).toEqual([])
+  })
+
+  test('a variable that adds a certificate names ours alone, one that replaces them names all', () => {
+    const { set } = environment()
+    expect(set.NODE_EXTRA_CA_CERTS).toBe(places.certificate)
+    for (const name of ['SSL_CERT_FILE', 'CURL_CA_BUNDLE', 'REQUESTS_CA_BUNDLE'])
+      expect(set[name]).toBe(places.bundle)
+    expect(set).not.toHaveProperty('NIX_SSL_CERT_FILE')
+    expect(environment({ current: { NIX_SSL_CERT_FILE: '/etc/x.pem' } }).set.NIX_SSL_CERT_FILE).toBe(
+      places.bundle,
+    )
+  })
+
+  test('an override that the shell had is taken away', () => {
+    const current = { CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN: 'http://elsewhere/' }
+    expect(environment({ current }).unset).toContain('CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN')
+  })
+})
+
+describe('override', () => {
+  test('facts gcloud 1: Cloud Run goes by proxy under its own name, the others directly', () => {
+    const { set } = environment({ mode: 'override' })
+    expect(set).toMatchObject({
+      CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN: 'http://run.googleapis.com/',
+      CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS: 'http://127.0.0.1:8080/',
+      CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING: 'http://127.0.0.1:8080/',
+      http_proxy: 'http://127.0.0.1:8080',
+    })
+  })
+
+  test('facts gcloud 2: signing in needs its hosts, and oauthlib to take plain HTTP', () => {
+    expect(environment({ mode: 'override' }).set).toMatchObject({
+      CLOUDSDK_AUTH_AUTH_HOST: 'http://127.0.0.1:8080/o/oauth2/auth',
+      CLOUDSDK_AUTH_TOKEN_HOST: 'http://127.0.0.1:8080/token',
+      OAUTHLIB_INSECURE_TRANSPORT: '1',
+    })
+  })
+
+  test('leaves https alone, unless the URLs of services are https', () => {
+    expect(environment({ mode: 'override' }).set).not.toHaveProperty('https_proxy')
+    expect(environment({ mode: 'override' }).set).not.toHaveProperty('SSL_CERT_FILE')
+    const https = environment({ mode: 'override', facts: { ...facts, scheme: 'https' } }).set
+    expect(https).toMatchObject({ https_proxy: 'http://127.0.0.1:8080', CURL_CA_BUNDLE: places.bundle })
+  })
+})
+
+describe('either way', () => {
+  test('facts gcloud 2: a configuration folder of its own, and a browser that gcloud does not wait for', () => {
+    for (const mode of ['intercept', 'override'] as const) {
+      expect(environment({ mode }).set).toMatchObject({
+        CLOUDSDK_CONFIG: places.configuration,
+        BROWSER: 'curl -sL -o /dev/null %s &',
+        DISPLAY: ':0',
+      })
+    }
+    expect(environment({ current: { WAYLAND_DISPLAY: 'wayland-0' } }).set).not.toHaveProperty('DISPLAY')
+    expect(environment({ platform: 'darwin' }).set).not.toHaveProperty('DISPLAY')
+  })
+
+  test("a person's own credentials are not handed to the emulator", () => {
+    const { unset } = environment()
+    expect(unset).toContain('GOOGLE_APPLICATION_CREDENTIALS')
+    expect(unset).toContain('CLOUDSDK_AUTH_ACCESS_TOKEN_FILE')
+    expect(unset).toContain('CLOUDSDK_CORE_ACCOUNT')
+  })
+
+  test('facts gcloud 2: gcloud takes this machine for one of the cloud only when asked to', () => {
+    expect(environment().unset).toContain('GCE_METADATA_ROOT')
+    const { set } = environment({ metadata: true })
+    for (const name of ['HOST', 'IP', 'ROOT']) expect(set[`GCE_METADATA_${name}`]).toBe('127.0.0.1:8080')
+  })
+
+  test('an emulator on another host is asked directly', () => {
+    const { set } = environment({ url: new URL('http://emulator:8080') })
+    expect(set.no_proxy).toBe('localhost,127.0.0.1,::1,emulator')
+    expect(set.https_proxy).toBe('http://emulator:8080')
+  })
+})

@@ -1,0 +1,169 @@
+/**
+ * The variables that make gcloud, curl and any other program on a machine reach an emulator. Pure.
+ *
+ * Two ways (facts gcloud 1). `intercept`: everything goes through the emulator as a proxy that ends TLS for Google's names,
+ * so that addresses are those of the cloud. `override`: gcloud is told other endpoints, over plain HTTP.
+ */
+
+export type Mode = 'intercept' | 'override'
+
+/** What an emulator says of itself at `/_emulator/environment`. */
+export interface EmulatorFacts {
+  readonly project: string
+  readonly region: string
+  readonly account: string
+  /** Scheme of a service's URL. */
+  readonly scheme: 'http' | 'https'
+  /** False where other hosts than Google's are not passed on: the emulator does that for its own machine only. */
+  readonly tunnels: boolean
+}
+
+/** Files and folders that the variables name. */
+export interface Places {
+  /** gcloud's configuration folder. */
+  readonly configuration: string
+  /** The emulator's certificate alone, for variables that add one. */
+  readonly certificate: string
+  /** The machine's certificates with the emulator's, for variables that replace them. */
+  readonly bundle: string
+}
+
+/** Variables to set, and others to take away. */
+export interface Environment {
+  readonly set: Readonly<Record<string, string>>
+  readonly unset: readonly string[]
+}
+
+export interface EnvironmentRequest {
+  readonly mode: Mode
+  readonly url: URL
+  readonly facts: EmulatorFacts
+  readonly places: Places
+  /** True: client libraries, and gcloud with them, find the emulator's metadata server, as on a machine in the cloud. */
+  readonly metadata: boolean
+  readonly platform: NodeJS.Platform
+  /** The shell's variables, as they are without an emulator. */
+  readonly current: Readonly<Record<string, string | undefined>>
+}
+
+export function environmentFor(request: EnvironmentRequest): Environment {
+  const { mode, facts, current } = request
+  const set = {
+    ...gcloud(request),
+    ...(mode === 'override' ? overrides(request.url) : {}),
+    ...proxies(request, mode === 'intercept' || facts.scheme === 'https'),
+    ...(request.metadata ? metadataServer(request.url) : {}),
+  }
+  const endpoints = Object.keys(current).filter((name) => name.startsWith(OVERRIDE))
+  return { set, unset: [...LEADING_AWAY, ...endpoints].filter((name) => !(name in set)) }
+}
+
+function gcloud({ places, platform, current }: EnvironmentRequest): Record<string, string> {
+  const nowhere = platform === 'win32' ? 'NUL' : '/dev/null'
+  const hasDisplay = ['DISPLAY', 'WAYLAND_DISPLAY', 'MIR_SOCKET'].some((name) => current[name])
+  return {
+    // facts gcloud 2: tokens are kept there, so it is one emulator's own.
+    CLOUDSDK_CONFIG: places.configuration,
+    CLOUDSDK_CORE_DISABLE_USAGE_REPORTING: 'true',
+    CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK: 'true',
+    CLOUDSDK_SURVEY_DISABLE_PROMPTS: 'true',
+    // facts gcloud 2: the browser that signs in. Without `&` gcloud waits for it, and it for gcloud.
+    BROWSER: `curl -sL -o ${nowhere} %s &`,
+    // facts gcloud 2: on Linux gcloud opens a browser only where there is a display.
+    ...(platform === 'linux' && !hasDisplay ? { DISPLAY: ':0' } : {}),
+  }
+}
+
+/** facts gcloud 1: every one may be asked directly, but for Cloud Run. */
+const DIRECT = [
+  'SERVICEUSAGE',
+  'IAM',
+  'IAMCREDENTIALS',
+  'CLOUDRESOURCEMANAGER',
+  'CLOUDBUILD',
+  'STORAGE',
+  'COMPUTE',
+  'LOGGING',
+  'ARTIFACTREGISTRY',
+]
+const OVERRIDE = 'CLOUDSDK_API_ENDPOINT_OVERRIDES_'
+
+function overrides({ origin }: URL): Record<string, string> {
+  return {
+    ...Object.fromEntries(DIRECT.map((api) => [`${OVERRIDE}${api}`, `${origin}/`])),
+    // facts gcloud 1: gcloud puts the region before this name, so it goes by proxy.
+    [`${OVERRIDE}RUN`]: 'http://run.googleapis.com/',
+    CLOUDSDK_AUTH_AUTH_HOST: `${origin}/o/oauth2/auth`,
+    CLOUDSDK_AUTH_TOKEN_HOST: `${origin}/token`,
+    OAUTHLIB_INSECURE_TRANSPORT: '1',
+  }
+}
+
+/** Each in both spellings: programs read one or the other. */
+function proxies({ url, places, current }: EnvironmentRequest, encrypted: boolean): Record<string, string> {
+  const direct = [...new Set(['localhost', '127.0.0.1', '::1', url.hostname.replace(/^\[|\]$/g, '')])].join(
+    ',',
+  )
+  const trust = encrypted
+    ? {
+        https_proxy: url.origin,
+        HTTPS_PROXY: url.origin,
+        ...Object.fromEntries(REPLACING.map((name) => [name, places.bundle])),
+        ...Object.fromEntries(
+          REPLACING_WHERE_SET.filter((name) => current[name]).map((name) => [name, places.bundle]),
+        ),
+        NODE_EXTRA_CA_CERTS: places.certificate,
+      }
+    : {}
+  return { http_proxy: url.origin, HTTP_PROXY: url.origin, no_proxy: direct, NO_PROXY: direct, ...trust }
+}
+
+/** Programs that read one of these trust what it names and nothing else. facts gcloud 1: gcloud reads the first two. */
+const REPLACING = [
+  'REQUESTS_CA_BUNDLE',
+  'CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE',
+  'CURL_CA_BUNDLE',
+  'SSL_CERT_FILE',
+  'HTTPLIB2_CA_CERTS',
+]
+/** Read before those by a few programs, so where one is set it has to know the emulator too. */
+const REPLACING_WHERE_SET = ['NIX_SSL_CERT_FILE', 'AWS_CA_BUNDLE', 'PIP_CERT', 'GIT_SSL_CAINFO']
+
+/** Every variable that may name a file of certificates. */
+export const CERTIFICATE_FILES: readonly string[] = [
+  ...REPLACING,
+  ...REPLACING_WHERE_SET,
+  'NODE_EXTRA_CA_CERTS',
+]
+
+function metadataServer({ host }: URL): Record<string, string> {
+  // facts gcloud 5: no library reads all three, and gcloud reads the last.
+  return { GCE_METADATA_HOST: host, GCE_METADATA_IP: host, GCE_METADATA_ROOT: host }
+}
+
+/** What would lead gcloud or a client library past the emulator, or hand it a real credential. */
+const LEADING_AWAY: readonly string[] = [
+  ...['TYPE', 'ADDRESS', 'PORT', 'USERNAME', 'PASSWORD', 'RDNS'].map((name) => `CLOUDSDK_PROXY_${name}`),
+  'CLOUDSDK_ACTIVE_CONFIG_NAME',
+  'CLOUDSDK_AUTH_ACCESS_TOKEN',
+  'CLOUDSDK_AUTH_ACCESS_TOKEN_FILE',
+  'CLOUDSDK_AUTH_AUTH_HOST',
+  'CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE',
+  'CLOUDSDK_AUTH_DISABLE_CREDENTIALS',
+  'CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT',
+  'CLOUDSDK_AUTH_LOGIN_CONFIG_FILE',
+  'CLOUDSDK_AUTH_TOKEN_HOST',
+  'CLOUDSDK_BILLING_QUOTA_PROJECT',
+  'CLOUDSDK_COMPUTE_REGION',
+  'CLOUDSDK_CORE_ACCOUNT',
+  'CLOUDSDK_CORE_PROJECT',
+  'CLOUDSDK_RUN_REGION',
+  'GCE_METADATA_HOST',
+  'GCE_METADATA_IP',
+  'GCE_METADATA_ROOT',
+  'GCLOUD_PROJECT',
+  'GOOGLE_APPLICATION_CREDENTIALS',
+  'GOOGLE_CLOUD_PROJECT',
+  'GOOGLE_CLOUD_QUOTA_PROJECT',
+  'OAUTHLIB_INSECURE_TRANSPORT',
+]

@@ -1,0 +1,74 @@
+/** `emulator`: settings to a running emulator, and what it says about itself. */
+import { CommanderError } from 'commander'
+import { ConfigError, readConfig } from '../config.ts'
+import { why } from '../decision/decision.ts'
+import { type Emulator, startEmulator } from '../emulator.ts'
+import { DataFolderError } from '../state/database.ts'
+
+export async function serve(args: readonly string[]): Promise<void> {
+  const emulator = await start(args).catch(refuse)
+  process.stdout.write(describe(emulator))
+  emulator.state.decisions.onAdd((decision) => {
+    const { status, method, service, host, path } = decision
+    process.stdout.write(`${status} ${method} ${service ?? host}${path}  ${why(decision)}\n`)
+  })
+
+  let closing = false
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      // A second signal does not wait.
+      if (closing) process.exit(1)
+      closing = true
+      void emulator.close().then(() => process.exit(0))
+    })
+  }
+}
+
+async function start(args: readonly string[]): Promise<Emulator> {
+  const config = readConfig(args, process.env)
+  return startEmulator(config, { log: (line) => process.stderr.write(`${line}\n`) })
+}
+
+/** Whatever a person can mend is one line; anything else is a fault and keeps its trace. */
+function refuse(error: unknown): never {
+  if (error instanceof CommanderError) process.exit(error.exitCode)
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (error instanceof ConfigError || error instanceof DataFolderError)
+    process.stderr.write(`emulator: ${error.message}\n`)
+  else if (error instanceof Error && code === 'EADDRINUSE')
+    process.stderr.write(`emulator: the port is taken: ${error.message}. Name another with --port.\n`)
+  else if (error instanceof Error && (code === 'EACCES' || code === 'EADDRNOTAVAIL'))
+    process.stderr.write(`emulator: cannot listen: ${error.message}.\n`)
+  else process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
+  process.exit(1)
+}
+
+function describe({ url, tlsUrl, config, state, published, instances }: Emulator): string {
+  const services = state.services.list().map(({ name }) => name)
+  const lines: readonly (readonly [string, string])[] = [
+    [
+      'project',
+      `${config.project} (${config.projectNumber}), region ${config.region}, owner ${config.account}`,
+    ],
+    ['listening', `${url}  metadata server, tokens, Google's APIs, *.run.app; also as http_proxy`],
+    ...(tlsUrl ? [['', `${tlsUrl}  the same by TLS, for any name`] as const] : []),
+    ...Object.entries(published).map(([service, at]) => ['', `${at}  ${service}`] as const),
+    ...Object.entries(instances).map(
+      ([service, at]) => ['', `${at}  metadata server of programs that are ${service}`] as const,
+    ),
+    ...(config.caDir ? [['certificates', `in ${config.caDir}`] as const] : []),
+    ['services', services.length > 0 ? services.join(', ') : 'none yet: deploy one'],
+    [
+      'upstream',
+      Object.entries(config.upstream)
+        .map(([name, at]) => `${name} at ${at}`)
+        .join(', ') || 'none',
+    ],
+    [
+      'enforcement',
+      'on for every service: 403 without run.routes.invoke, 401 for a token that does not verify; allUsers opens one',
+    ],
+    ['state', config.data ?? 'in memory, gone at exit (--data DIR keeps it)'],
+  ]
+  return `invoker: Google Cloud for one project, on this machine\n${lines.map(([name, text]) => `  ${name.padEnd(14)}${text}\n`).join('')}`
+}

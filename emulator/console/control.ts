@@ -1,0 +1,100 @@
+/** The emulator's own API, under `/_emulator/` and nowhere else: what it is doing, and why it decided as it did. */
+import { Hono } from 'hono'
+import type { Decision } from '../decision/decision.ts'
+import { why } from '../decision/decision.ts'
+import type { Peer, RoomEnv } from '../front/request.ts'
+import { serviceUrl } from '../state/names.ts'
+import { createPush, type PushOptions } from './push.ts'
+import { type Rehearsal, rehearsalRoutes } from './rehearsal.ts'
+
+export interface ControlOptions extends PushOptions {
+  /** PEM of the certificate that programs have to trust. */
+  readonly certificate: () => Promise<string>
+  /** Whether hosts that are not Google's are reached through here, for this peer. */
+  readonly tunnels: (peer: Peer) => boolean
+  /** Without it a test cannot let time pass or begin anew. */
+  readonly rehearsal?: Rehearsal
+}
+
+/** A decision as the API shows it: with the one line that says why. */
+export type ExplainedDecision = Decision & { readonly why: string }
+
+export function createControl({
+  state,
+  certificate,
+  tunnels,
+  rehearsal,
+  googlePort,
+}: ControlOptions): Hono<RoomEnv> {
+  const app = new Hono<RoomEnv>()
+  if (rehearsal) rehearsalRoutes(app, state, rehearsal)
+
+  app.get('/_emulator/health', (c) =>
+    c.json({ status: 'ok', project: state.place.projectId, region: state.region }),
+  )
+
+  /** What `emulator env` makes a shell's variables of. */
+  app.get('/_emulator/environment', (c) => {
+    const { projectId, projectNumber, scheme } = state.place
+    const { region, owner } = state
+    return c.json({
+      project: projectId,
+      projectNumber,
+      region,
+      account: owner,
+      scheme,
+      tunnels: tunnels(c.env.peer),
+    })
+  })
+  app.get('/_emulator/ca.pem', async (c) =>
+    c.body(await certificate(), 200, { 'Content-Type': 'application/x-pem-file' }),
+  )
+
+  /** The last decisions, newest last. `service` keeps those of one service, `limit` that many of the newest. */
+  app.get('/_emulator/decisions', (c) => {
+    const { service, limit } = c.req.query()
+    const most = limit === undefined ? 100 : Number(limit)
+    if (!Number.isInteger(most) || most < 1) {
+      return c.json(
+        { error: `limit: expected a whole number of 1 or more, got ${JSON.stringify(limit)}.` },
+        400,
+      )
+    }
+    const all = state.decisions.list()
+    const chosen = service === undefined ? all : all.filter((decision) => decision.service === service)
+    const decisions: ExplainedDecision[] = chosen
+      .slice(-most)
+      .map((decision) => ({ ...decision, why: why(decision) }))
+    return c.json({ decisions })
+  })
+
+  /** One request as Pub/Sub, Cloud Scheduler, Cloud Tasks or Eventarc makes it. */
+  app.post('/_emulator/push', createPush({ state, googlePort }))
+
+  /** The services there are, with the URL of each. */
+  app.get('/_emulator/services', (c) =>
+    c.json({
+      services: state.services.list().map((service) => ({
+        name: service.name,
+        region: service.region,
+        url: serviceUrl(service, state.place),
+      })),
+    }),
+  )
+
+  app.get('/', (c) =>
+    c.text(
+      `invoker emulates Google Cloud for project ${state.place.projectId}. See /_emulator/decisions and /_emulator/services.\n`,
+    ),
+  )
+
+  app.notFound((c) =>
+    c.json(
+      {
+        error: `${c.req.method} ${c.req.path} is not served. There are /_emulator/health, /_emulator/decisions, /_emulator/services and, by POST, /_emulator/push.`,
+      },
+      404,
+    ),
+  )
+  return app
+}

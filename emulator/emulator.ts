@@ -1,0 +1,342 @@
+/** The composition root: state, rooms and listeners made into one emulator. */
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { createApis } from './apis/apis.ts'
+import { type Config, ConfigError, type ConfigInput, configure } from './config.ts'
+import { createControl } from './console/control.ts'
+import { Authority, type KeptAuthority } from './front/authority.ts'
+import { isLoopback } from './front/hosts.ts'
+import { createProxy } from './front/proxy.ts'
+import type { RoomBindings } from './front/request.ts'
+import { createFront, type Front, type Listener, type ListenOptions } from './front/server.ts'
+import { createIngress } from './ingress/ingress.ts'
+import { createIssuer } from './issuer/issuer.ts'
+import { applyManifests, type OwnersCall, readManifests } from './manifests.ts'
+import { createMetadata } from './metadata/metadata.ts'
+import { createBuilder } from './runtime/builder.ts'
+import { instanceOf } from './runtime/contract.ts'
+import { createDockerRuntime } from './runtime/docker.ts'
+import { createDockerBuilder } from './runtime/docker-builder.ts'
+import { instanceEnvironment } from './runtime/environment.ts'
+import { createExternalRuntime } from './runtime/external.ts'
+import { googleHosts } from './runtime/google-hosts.ts'
+import { localImages } from './runtime/local-images.ts'
+import { createProcessRuntime } from './runtime/process.ts'
+import type { ConnectInstance, InstanceConnection, LogLine, OnLog } from './runtime/runtime.ts'
+import { combineRuntimes } from './runtime/runtimes.ts'
+import { putProviders } from './state/federation.ts'
+import { REGIONS, serviceHosts } from './state/names.ts'
+import { ObjectStore } from './state/objects.ts'
+import type { InstanceOf, LogEntry, Revision } from './state/resources.ts'
+import { State } from './state/state.ts'
+import { adjustableClock, type Clock, systemClock } from './tokens/clock.ts'
+import { IdTokenVerifier } from './tokens/verify.ts'
+import { trustEnvironment, writeTrust } from './trust.ts'
+
+/** How often it is looked whether a signing key has served its time. Milliseconds. */
+const ROTATION_CHECK = 60_000
+
+export interface EmulatorOptions {
+  readonly clock?: Clock
+  /** Calls back every so many milliseconds, until the returned function is called. Default `setInterval`. */
+  readonly repeat?: (work: () => void, interval: number) => () => void
+  /** Lines about what the emulator itself does or could not do. Default: none. */
+  readonly log?: (line: string) => void
+  /** Commands that stand for images, for programs that embed the emulator; a string is for the shell. */
+  readonly images?: Readonly<Record<string, string | readonly string[]>>
+}
+
+export interface Emulator {
+  /** Where the one port is, such as `http://127.0.0.1:8080`. */
+  readonly url: string
+  readonly config: Config
+  readonly state: State
+  /** Where TLS is spoken, such as `https://127.0.0.1:8443`; undefined unless a port was given for it. */
+  readonly tlsUrl: string | undefined
+  /** Published ports, by service. */
+  readonly published: Readonly<Record<string, string>>
+  /** Ports of services' own programs, by service: URLs of their metadata servers. */
+  readonly instances: Readonly<Record<string, string>>
+  /** Opens the way to Google for a program that someone else runs, as this service or as none: the variables it is to have. */
+  connect(service?: string): Promise<InstanceConnection>
+  close(): Promise<void>
+}
+
+/**
+ * Starts an emulator. When it resolves, keys are made, listeners are open, and what was deployed before is running again.
+ *
+ * @throws {ConfigError} for a setting that cannot be used; DataFolderError for a data folder that cannot
+ */
+export async function startEmulator(
+  input: ConfigInput = {},
+  options: EmulatorOptions = {},
+): Promise<Emulator> {
+  const { repeat = systemRepeat, log = () => {} } = options
+  const time = adjustableClock(options.clock ?? systemClock)
+  const clock = time.now
+  const config = configure(input)
+  const manifests = config.manifests === undefined ? undefined : readManifests(config.manifests)
+  const state = await State.open({
+    projectId: config.project,
+    projectNumber: config.projectNumber,
+    scheme: config.scheme,
+    region: config.region,
+    clock,
+    owner: config.account,
+    groups: new Map(Object.entries(config.group)),
+    domains: new Map(Object.entries(config.domain)),
+    ...(config.data === undefined ? {} : { data: config.data }),
+  })
+
+  let front: Front | undefined
+  const listen = async (where: ListenOptions) => {
+    if (!front) throw new Error('an instance was started before the listeners')
+    return front.listen(where)
+  }
+  const connection = async (listener: Listener, advertised: string): Promise<InstanceConnection> => ({
+    // A service's URL is asked for by its own scheme, and a program has to trust who answers.
+    env: instanceEnvironment(
+      advertised,
+      listener.port,
+      config.scheme === 'https' ? trustEnvironment(await trust()) : undefined,
+    ),
+    close: () => listener.close(),
+  })
+  const connectInstance: ConnectInstance = async (
+    instance,
+    { host = '127.0.0.1', advertised = host } = {},
+  ) => {
+    const listener = await listen({ host, port: 0, instance: () => instance })
+    return connection(listener, advertised)
+  }
+  const onLog: OnLog = (instance, line) => state.logs.add(logEntry(state, instance, line))
+  const docker = createDockerRuntime({
+    connectInstance,
+    onLog,
+    log,
+    // A data folder is used by one emulator at a time.
+    owner: config.data === undefined ? randomUUID() : resolve(config.data),
+    listenByName: (host) => listen({ host, port: 80 }),
+    hosts: () => [
+      ...googleHosts(REGIONS),
+      ...state.services.list().flatMap((service) => serviceHosts(service, state.place)),
+    ],
+  })
+  const runtime = combineRuntimes([
+    createExternalRuntime({
+      upstreams: config.upstream,
+      serving: (service) => servingRevision(state, service),
+      revision: (name) => state.revisions.list().find((revision) => revision.name === name),
+      now: clock,
+      log,
+    }),
+    createProcessRuntime({
+      images: { ...localImages(), ...options.images, ...config.image },
+      connectInstance,
+      onLog,
+    }),
+    docker,
+  ])
+
+  const authority = lazily(() => {
+    const kept = state.store.collection<KeptAuthority>('authority')
+    return Authority.open(kept.get('ca'), clock(), (made) => kept.put('ca', made))
+  })
+  let temporary: string | undefined
+  const trust = lazily(async () => {
+    if (config.caDir === undefined) temporary = await mkdtemp(join(tmpdir(), 'invoker-ca-'))
+    const folder = config.caDir ?? temporary ?? ''
+    return writeTrust(folder, (await authority()).certificate).catch((error: unknown) => {
+      throw new ConfigError(
+        `caDir: expected a folder that can be written, got ${JSON.stringify(folder)} (${error instanceof Error ? error.message : String(error)}).`,
+      )
+    })
+  })
+  const builds = {
+    objects: await ObjectStore.open(state, config.data),
+    builder: createBuilder({
+      engine: createDockerBuilder(),
+      commands: Object.keys({ ...options.images, ...config.image }),
+      fallbacks: Object.keys(localImages()),
+    }),
+  }
+  const apis = createApis({ state, runtime, builds, log })
+  const owner = ownersCall(state, apis.app)
+  const applyAll = async () => {
+    const { project, region } = config
+    putProviders(state, config.workloadIdentityPoolProviders)
+    if (manifests) await applyManifests(manifests, { call: owner, project, region, log })
+  }
+  const reset = async () => {
+    for (const { name, region } of state.services.list()) {
+      const services = `/apis/serving.knative.dev/v1/namespaces/${config.project}/services`
+      await owner('DELETE', `${region}-run.googleapis.com`, `${services}/${name}`)
+    }
+    await apis.idle()
+    time.reset()
+    state.reset()
+    await applyAll()
+  }
+  const verifier = new IdTokenVerifier(state.keys)
+  const ingress = createIngress({
+    state,
+    runtime,
+    verifier,
+    log,
+    acceptAudiencePath: config.audiencePath === 'accept',
+  })
+  const googleDoor = lazily(() => listen({ host: '127.0.0.1', port: 0, google: true }))
+  front = createFront(
+    {
+      metadata: room(createMetadata({ state, runtime })),
+      issuer: room(createIssuer({ state, log })),
+      apis: room(apis.app),
+      console: room(
+        createControl({
+          state,
+          certificate: async () => (await authority()).certificate,
+          tunnels: ({ address }) => isLoopback(address),
+          googlePort: async () => (await googleDoor()).port,
+          rehearsal: {
+            async advance(milliseconds) {
+              time.advance(milliseconds)
+              await state.keys.rotateWhenDue(clock())
+            },
+            reset,
+          },
+        }),
+      ),
+      ingress,
+      elsewhere: createProxy({ authority, now: clock }),
+    },
+    log,
+  )
+
+  await state.keys.rotateWhenDue(clock())
+  const stopRotation = repeat(() => {
+    state.keys.rotateWhenDue(clock()).catch((error: unknown) => log(`key rotation failed: ${String(error)}`))
+  }, ROTATION_CHECK)
+
+  const close = async () => {
+    stopRotation()
+    await front?.close()
+    ingress.close()
+    await apis.close()
+    await runtime.close()
+    state.close()
+    if (temporary) await rm(temporary, { recursive: true, force: true })
+  }
+  try {
+    // Who shares the folder may start as soon as the listeners answer.
+    if (config.caDir !== undefined) await trust()
+    const { host } = config
+    const main = await listen({ host, port: config.port })
+    const tls =
+      config.tlsPort === undefined
+        ? undefined
+        : await listen({ host, port: config.tlsPort, tls: { authority, now: clock } })
+    const published: Record<string, string> = {}
+    for (const [port, service] of Object.entries(config.publish)) {
+      const name = { project: config.project, region: config.region, name: service }
+      const standsFor = () => {
+        const [first] = serviceHosts(name, state.place)
+        return first === undefined ? undefined : { host: first, scheme: config.scheme }
+      }
+      const listener = await listen({ host, port: Number(port), standsFor })
+      published[service] = `http://${shown(host)}:${listener.port}`
+    }
+    const listenAs = (service: string | undefined, at: string, port: number) =>
+      listen({
+        host: at,
+        port,
+        instance: () => (service === undefined ? undefined : servingInstance(state, service)),
+      })
+    const instances: Record<string, string> = {}
+    for (const [port, service] of Object.entries(config.instance)) {
+      const listener = await listenAs(service, host, Number(port))
+      instances[service] = `http://${shown(host)}:${listener.port}`
+    }
+    await apis.restore()
+    await applyAll()
+    // Nobody has to wait for what another life has left.
+    void docker.removeLeftovers()
+    return {
+      url: `http://${shown(host)}:${main.port}`,
+      tlsUrl: tls && `https://${shown(host)}:${tls.port}`,
+      config,
+      state,
+      published,
+      instances,
+      connect: async (service) => connection(await listenAs(service, '127.0.0.1', 0), '127.0.0.1'),
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function servingRevision(state: State, name: string): Revision | undefined {
+  const service = state.services.list().find((candidate) => candidate.name === name)
+  if (!service?.latestReadyRevision) return undefined
+  return state.revisions.get(`${service.project}/${service.region}/${service.latestReadyRevision}`)
+}
+
+/** The instance that a service's own program is: of the revision that serves, or, where none does, of one that does not exist. */
+function servingInstance(state: State, name: string): InstanceOf {
+  const revision = servingRevision(state, name)
+  const { projectId: project } = state.place
+  return revision
+    ? instanceOf(revision)
+    : { service: { project, region: state.region, name }, revision: `${name}-none` }
+}
+
+/** Calls Google's APIs as the project's owner, without a connection. */
+function ownersCall(state: State, app: ReturnType<typeof createApis>['app']): OwnersCall {
+  return async (method, host, path, body) => {
+    const { email, uniqueId } = state.user(state.owner)
+    const scopes = ['https://www.googleapis.com/auth/cloud-platform']
+    const { token } = state.issueAccessToken({ member: `user:${email}`, email, uniqueId, scopes })
+    const request = new Request(`https://${host}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    })
+    const response = await app.fetch(request, { host, scheme: 'https', peer: { address: '127.0.0.1' } })
+    return { status: response.status, body: await response.json() }
+  }
+}
+
+function logEntry(state: State, instance: InstanceOf, { text, log, severity }: LogLine): LogEntry {
+  return {
+    timestamp: state.timestamp(),
+    severity,
+    log: `run.googleapis.com/${log}`,
+    instance,
+    textPayload: text,
+  }
+}
+
+function room(app: { fetch(request: Request, bindings: RoomBindings): Response | Promise<Response> }) {
+  return { fetch: (request: Request, bindings: RoomBindings) => app.fetch(request, bindings) }
+}
+
+function systemRepeat(work: () => void, interval: number): () => void {
+  const timer = setInterval(work, interval)
+  timer.unref() // it keeps nothing running
+  return () => clearInterval(timer)
+}
+
+function lazily<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
+}
+
+function shown(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
+}

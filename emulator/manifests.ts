@@ -1,0 +1,212 @@
+/**
+ * Google's own documents, applied at start: services as `gcloud run services replace` takes them (and `describe` prints
+ * them), and policies as `gcloud run services get-iam-policy` prints them, in files named `SERVICE.policy.yaml`.
+ *
+ * They go through Google's REST calls, as the project's owner would make them.
+ */
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { parseAllDocuments } from 'yaml'
+import { z } from 'zod'
+import { ConfigError } from './config.ts'
+
+export interface Manifests {
+  readonly services: readonly ServiceManifest[]
+  readonly policies: readonly PolicyManifest[]
+}
+
+export interface ServiceManifest {
+  readonly file: string
+  readonly name: string
+  /** From the label that `describe` prints; undefined is the emulator's own region. */
+  readonly region: string | undefined
+  readonly serviceAccount: string | undefined
+  /** The whole document, as it goes to the API. */
+  readonly document: Readonly<Record<string, unknown>>
+}
+
+export interface PolicyManifest {
+  readonly file: string
+  readonly service: string
+  readonly members: readonly string[]
+  readonly policy: Readonly<Record<string, unknown>>
+}
+
+/** One call of a Google API, as the project's owner. `host` is Google's. */
+export type OwnersCall = (
+  method: string,
+  host: string,
+  path: string,
+  body?: object,
+) => Promise<{ readonly status: number; readonly body: unknown }>
+
+export interface ApplyOptions {
+  readonly call: OwnersCall
+  readonly project: string
+  readonly region: string
+  /** Lines about what was done beside what the documents say. */
+  readonly log: (line: string) => void
+}
+
+const DOCUMENT = /\.(?:ya?ml|json)$/i
+const POLICY = /\.policy\.(?:ya?ml|json)$/i
+
+const serviceDocument = z.looseObject({
+  kind: z.literal('Service'),
+  metadata: z.looseObject({ name: z.string().min(1), labels: z.record(z.string(), z.string()).optional() }),
+  spec: z
+    .looseObject({
+      template: z
+        .looseObject({ spec: z.looseObject({ serviceAccountName: z.string().optional() }).optional() })
+        .optional(),
+    })
+    .optional(),
+})
+const policyDocument = z.looseObject({
+  bindings: z
+    .array(z.looseObject({ role: z.string(), members: z.array(z.string()).default([]) }))
+    .default([]),
+})
+
+/** Reads a file, or every YAML and JSON file of a folder in the order of their names. */
+export function readManifests(path: string): Manifests {
+  const services: ServiceManifest[] = []
+  const policies: PolicyManifest[] = []
+  for (const file of filesAt(path)) {
+    const named = basename(file)
+    for (const document of documentsOf(file)) {
+      if (POLICY.test(named)) policies.push(policyManifest(file, named.replace(POLICY, ''), document))
+      else services.push(serviceManifest(file, document))
+    }
+  }
+  return { services, policies }
+}
+
+/** @throws {ConfigError} in Google's own words, for a document that is refused */
+export async function applyManifests(
+  { services, policies }: Manifests,
+  options: ApplyOptions,
+): Promise<void> {
+  const { call, project, region, log } = options
+  await createAccounts({ services, policies }, options)
+  const regions = new Map(services.map((service) => [service.name, service.region ?? region]))
+
+  for (const { file, name, region: own = region, document } of services) {
+    const collection = `/apis/serving.knative.dev/v1/namespaces/${project}/services`
+    const host = `${own}-run.googleapis.com`
+    const { status } = await call('GET', host, `${collection}/${name}`)
+    const answer =
+      status === 404
+        ? await call('POST', host, collection, document)
+        : await call('PUT', host, `${collection}/${name}`, document)
+    accepted(file, answer)
+    const trouble = notReady.safeParse(answer.body)
+    const failed = trouble.data?.status.conditions.find(
+      ({ type, status: ok }) => type === 'Ready' && ok === 'False',
+    )
+    if (failed) log(`${file}: ${name} does not serve: ${failed.message ?? 'no reason given'}`)
+  }
+  for (const { file, service, policy } of policies) {
+    const resource = `/v1/projects/${project}/locations/${regions.get(service) ?? region}/services/${service}`
+    accepted(file, await call('POST', 'run.googleapis.com', `${resource}:setIamPolicy`, { policy }))
+  }
+}
+
+/** What is named exists: a manifest from another project must not fail for an account that nobody made here. */
+async function createAccounts(
+  { services, policies }: Manifests,
+  { call, project, log }: ApplyOptions,
+): Promise<void> {
+  const named = [
+    ...services.map(({ file, serviceAccount }) => [serviceAccount, file] as const),
+    ...policies.flatMap(({ file, members }) =>
+      members.map((member) => [/^serviceAccount:(.+)$/.exec(member)?.[1], file] as const),
+    ),
+  ]
+  const domain = `@${project}.iam.gserviceaccount.com`
+  for (const [email, file] of new Map(named)) {
+    if (!email?.endsWith(domain)) continue
+    const accounts = `/v1/projects/${project}/serviceAccounts`
+    const { status } = await call('GET', 'iam.googleapis.com', `${accounts}/${email}`)
+    if (status !== 404) continue
+    const accountId = email.slice(0, -domain.length)
+    accepted(file, await call('POST', 'iam.googleapis.com', accounts, { accountId, serviceAccount: {} }))
+    log(`${file}: created service account ${email}`)
+  }
+}
+
+const notReady = z.object({
+  status: z.object({
+    conditions: z.array(z.object({ type: z.string(), status: z.string(), message: z.string().optional() })),
+  }),
+})
+const refusal = z.object({ error: z.object({ message: z.string() }) })
+
+function accepted(file: string, { status, body }: { readonly status: number; readonly body: unknown }): void {
+  if (status < 300) return
+  const said = refusal.safeParse(body).data?.error.message ?? `answered ${status}`
+  throw new ConfigError(`${file} cannot be applied: ${said}`)
+}
+
+function filesAt(path: string): readonly string[] {
+  try {
+    if (!statSync(path).isDirectory()) return [path]
+    return readdirSync(path)
+      .filter((name) => DOCUMENT.test(name))
+      .sort()
+      .map((name) => join(path, name))
+  } catch (error) {
+    throw new ConfigError(
+      `manifests: expected a file or folder that can be read, got ${JSON.stringify(path)} (${error instanceof Error ? error.message : String(error)}).`,
+    )
+  }
+}
+
+/** A file holds documents one after the other, or, as `--format=json` prints them, a list. */
+function documentsOf(file: string): readonly unknown[] {
+  const documents = parseAllDocuments(readFileSync(file, 'utf8'))
+  return [...documents].flatMap((document) => {
+    const [problem] = document.errors
+    if (problem) throw new ConfigError(`${file} is not YAML: ${problem.message.split('\n')[0]}`)
+    const value: unknown = document.toJS()
+    return Array.isArray(value) ? value : value === null ? [] : [value]
+  })
+}
+
+function serviceManifest(file: string, value: unknown): ServiceManifest {
+  const document = checked(
+    file,
+    serviceDocument,
+    value,
+    'a Knative service, as gcloud run services describe prints it',
+  )
+  const { resourceVersion: _, ...metadata } = document.metadata
+  return {
+    file,
+    name: metadata.name,
+    region: metadata.labels?.['cloud.googleapis.com/location'],
+    serviceAccount: document.spec?.template?.spec?.serviceAccountName?.toLowerCase(),
+    // What was read when the document was printed is no condition now.
+    document: { ...document, metadata },
+  }
+}
+
+function policyManifest(file: string, service: string, value: unknown): PolicyManifest {
+  const expected = 'a policy, as gcloud run services get-iam-policy prints it'
+  const { etag: _, ...policy } = checked(file, policyDocument, value, expected)
+  return { file, service, members: policy.bindings.flatMap(({ members }) => members), policy }
+}
+
+function checked<S extends z.ZodType>(
+  file: string,
+  schema: S,
+  value: unknown,
+  expected: string,
+): z.output<S> {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const [issue] = result.error.issues
+  throw new ConfigError(
+    `${file}: expected ${expected}; ${issue?.path.join('.') || 'document'}: ${issue?.message}.`,
+  )
+}

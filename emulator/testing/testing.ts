@@ -1,0 +1,11 @@
+/**
+ * For tests of services that call each other on Cloud Run: an emulator in this process (Bun) or as a container.
+ *
+ * Both are a {@link CloudRun}.
+ *
+ * @module
+ */
+export type * from './cloud-run.ts'
+export { CloudRunEmulatorContainer, StartedCloudRunEmulatorContainer } from './container.ts'
+export { connectEmulator } from './running.ts'
+export { type EmulatorOptions, startEmulator } from './in-process.ts'
