@@ -1,0 +1,76 @@
+/** The acts against an emulator, by Google's REST calls: what the embedded and the compose target share. */
+import { type Change, SERVICES, type ServiceRole } from './acts.ts'
+import { Google } from './google.ts'
+import type { Answer, Target } from './target.ts'
+
+export interface EmulatedOptions {
+  readonly name: string
+  readonly project: string
+  readonly region: string
+  readonly scheme: 'http' | 'https'
+  readonly proxy?: string
+  /** Where the emulator's own API is. */
+  readonly control: string
+  readonly close?: () => Promise<void>
+}
+
+export function createEmulatedTarget(options: EmulatedOptions): Target {
+  const { name, project, control } = options
+  const google = new Google(options)
+  const urls = new Map<ServiceRole, string>()
+  const emailOf = (accountId: string) => `${accountId}@${project}.iam.gserviceaccount.com`
+
+  const apply = async (change: Change): Promise<string> => {
+    switch (change.kind) {
+      case 'deploy': {
+        const { service, env = {}, serviceAccount, revisionSuffix, allowUnauthenticated } = change
+        const receiver = service === 'sender' ? { RECEIVING_SERVICE_URL: urls.get('receiver') ?? '' } : {}
+        const { url, revision } = await google.deploy({
+          name: SERVICES[service],
+          image: `gcr.io/${project}/${SERVICES[service]}`,
+          env: { ...receiver, ...env },
+          ...(serviceAccount ? { serviceAccount: emailOf(serviceAccount) } : {}),
+          ...(revisionSuffix ? { revisionSuffix } : {}),
+        })
+        urls.set(service, url)
+        await google.allowUnauthenticated(SERVICES[service], allowUnauthenticated)
+        const flags = [
+          allowUnauthenticated ? '--allow-unauthenticated' : '--no-allow-unauthenticated',
+          ...(serviceAccount ? [`--service-account ${emailOf(serviceAccount)}`] : []),
+          ...Object.entries(env).map(([key, value]) => `--set-env-vars ${key}=${value}`),
+        ]
+        return `deployed ${SERVICES[service]} ${flags.join(' ')} (revision ${revision})`
+      }
+      case 'create-service-account': {
+        const { email, made } = await google.createServiceAccount(change.accountId, change.displayName)
+        return `${made ? 'created' : 'found'} service account ${email}`
+      }
+      case 'grant': {
+        const member = `serviceAccount:${emailOf(change.serviceAccount)}`
+        await google.grant(SERVICES[change.service], member, change.role)
+        return `granted ${change.role} on ${SERVICES[change.service]} to ${member}`
+      }
+    }
+  }
+
+  return {
+    name,
+    async prepare() {
+      await google.signIn()
+      // With them go their policies. The account stays: one made anew under its name would be another, and the containers
+      // of an earlier run, which go on under the same revisions' names, hold tokens of this one.
+      for (const service of Object.values(SERVICES)) await google.deleteService(service)
+    },
+    apply,
+    async call(service): Promise<Answer> {
+      const response = await google.fetch(`${urls.get(service)}/`, { redirect: 'manual' })
+      return { status: response.status, body: await response.text() }
+    },
+    async why() {
+      const response = await fetch(`${control}/_emulator/decisions?service=${SERVICES.receiver}&limit=1`)
+      const answer = (await response.json()) as { decisions?: { why?: string }[] }
+      return answer.decisions?.at(-1)?.why ?? 'The receiver was not called.'
+    },
+    close: options.close ?? (() => Promise.resolve()),
+  }
+}
