@@ -1,8 +1,8 @@
 /** The composition root: state, rooms and listeners made into one emulator. */
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { createApis } from './apis/apis.ts'
 import { type Config, ConfigError, type ConfigInput, configure } from './config.ts'
 import { createControl } from './console/control.ts'
@@ -61,6 +61,8 @@ export interface Emulator {
   readonly instances: Readonly<Record<string, string>>
   /** Opens the way to Google for a program that someone else runs, as this service or as none: the variables it is to have. */
   connect(service?: string): Promise<InstanceConnection>
+  /** Removes the containers of emulators that were killed. A deployment to an engine does the same first. */
+  removeLeftovers(): Promise<number>
   close(): Promise<void>
 }
 
@@ -95,15 +97,13 @@ export async function startEmulator(
     if (!front) throw new Error('an instance was started before the listeners')
     return front.listen(where)
   }
-  const connection = async (listener: Listener, advertised: string): Promise<InstanceConnection> => ({
+  const connection = async ({ port, close }: Listener, advertised: string): Promise<InstanceConnection> => {
+    if (config.scheme === 'http') return { env: instanceEnvironment(advertised, port), close }
     // A service's URL is asked for by its own scheme, and a program has to trust who answers.
-    env: instanceEnvironment(
-      advertised,
-      listener.port,
-      config.scheme === 'https' ? trustEnvironment(await trust()) : undefined,
-    ),
-    close: () => listener.close(),
-  })
+    const files = await trust()
+    const env = instanceEnvironment(advertised, port, trustEnvironment(files))
+    return { env, folder: dirname(files.certificate), close }
+  }
   const connectInstance: ConnectInstance = async (
     instance,
     { host = '127.0.0.1', advertised = host } = {},
@@ -118,7 +118,16 @@ export async function startEmulator(
     log,
     // A data folder is used by one emulator at a time.
     owner: config.data === undefined ? randomUUID() : resolve(config.data),
-    listenByName: (host) => listen({ host, port: 80 }),
+    listenByName: async (host) => {
+      const plain = await listen({ host, port: 80 })
+      if (config.scheme === 'http') return plain
+      const tls = { authority, now: clock }
+      const secure = await listen({ host, port: 443, tls }).catch(async (error: unknown) => {
+        await plain.close()
+        throw error
+      })
+      return { close: async () => void (await Promise.all([plain.close(), secure.close()])) }
+    },
     hosts: () => [
       ...googleHosts(REGIONS),
       ...state.services.list().flatMap((service) => serviceHosts(service, state.place)),
@@ -146,8 +155,11 @@ export async function startEmulator(
   })
   let temporary: string | undefined
   const trust = lazily(async () => {
-    if (config.caDir === undefined) temporary = await mkdtemp(join(tmpdir(), 'invoker-ca-'))
-    const folder = config.caDir ?? temporary ?? ''
+    if (config.caDir === undefined) {
+      temporary = await mkdtemp(join(tmpdir(), 'invoker-ca-'))
+      await chmod(temporary, 0o755) // services may run as another user
+    }
+    const folder = resolve(config.caDir ?? temporary ?? '')
     return writeTrust(folder, (await authority()).certificate).catch((error: unknown) => {
       throw new ConfigError(
         `caDir: expected a folder that can be written, got ${JSON.stringify(folder)} (${error instanceof Error ? error.message : String(error)}).`,
@@ -260,8 +272,6 @@ export async function startEmulator(
     }
     await apis.restore()
     await applyAll()
-    // Nobody has to wait for what another life has left.
-    void docker.removeLeftovers()
     return {
       url: `http://${shown(host)}:${main.port}`,
       tlsUrl: tls && `https://${shown(host)}:${tls.port}`,
@@ -269,6 +279,7 @@ export async function startEmulator(
       state,
       published,
       instances,
+      removeLeftovers: () => docker.removeLeftovers(),
       connect: async (service) => connection(await listenAs(service, '127.0.0.1', 0), '127.0.0.1'),
       close,
     }

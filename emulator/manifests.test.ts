@@ -190,3 +190,36 @@ describe('--manifests', () => {
     ])
   })
 })
+
+describe('--instance', () => {
+  test('is a port whose metadata server answers as the service, and as no other', async () => {
+    const emulator = await startEmulator({
+      port: 0,
+      manifests: folderOf({ 'billing.yaml': SHORT }),
+      upstream: { billing: upstream.url.href },
+      instance: { 0: 'billing' },
+    })
+    started.push(emulator)
+    const emailAt = async (url = '', host?: string) => {
+      const response = await fetch(`${url}/computeMetadata/v1/instance/service-accounts/default/email`, {
+        headers: { 'Metadata-Flavor': 'Google', ...(host ? { host } : {}) },
+      })
+      return `${response.status} ${await response.text()}`
+    }
+    expect(await emailAt(emulator.instances.billing)).toBe(
+      '200 billing-sa@demo-project.iam.gserviceaccount.com',
+    )
+    expect(await emailAt(emulator.instances.billing, 'orders.metadata.google.internal')).toStartWith('403 ')
+    expect(await emailAt(emulator.url)).toBe('200 123456789012-compute@developer.gserviceaccount.com')
+  })
+
+  test('says that there is no such service until it is deployed, and does not fall back on another account', async () => {
+    const emulator = await startEmulator({ port: 0, instance: { 0: 'later' } })
+    started.push(emulator)
+    const response = await fetch(
+      `${emulator.instances.later}/computeMetadata/v1/instance/service-accounts/default/email`,
+      { headers: { 'Metadata-Flavor': 'Google' } },
+    )
+    expect(response.status).toBe(404)
+  })
+})

@@ -175,3 +175,12 @@ describe('what comes out', () => {
     expect(verifies).toBe(true)
   })
 })
+
+test('allowedLocations: no boundary, told to whoever may read the account', async () => {
+  const { status, body } = await world.get(`${PATH}/allowedLocations`)
+  expect([status, body]).toEqual([200, { encodedLocations: '0x0' }])
+  const stranger = await world.get(`${PATH}/allowedLocations`, world.token('user:stranger@example.com'))
+  expect(stranger.body.error.message).toBe(
+    "Permission 'iam.serviceAccounts.get' denied on resource (or it may not exist).",
+  )
+})

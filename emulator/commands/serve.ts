@@ -13,6 +13,9 @@ export async function serve(args: readonly string[]): Promise<void> {
     process.stdout.write(`${status} ${method} ${service ?? host}${path}  ${why(decision)}\n`)
   })
 
+  // Nobody has to wait for what another life has left; where no engine answers there is nothing to remove.
+  void emulator.removeLeftovers()
+
   let closing = false
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {

@@ -6,7 +6,7 @@
  */
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect as tcpConnect } from 'node:net'
-import type { Duplex } from 'node:stream'
+import { type Duplex, duplexPair } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import type { Authority } from './authority.ts'
 import { isAnotherServer, isLoopback, roomFor } from './hosts.ts'
@@ -77,7 +77,14 @@ export function createProxy({ authority, now }: ProxyOptions): ForwardProxy {
       }
       socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
       if (head.length > 0) socket.unshift(head)
-      if (port === 80) return accept(socket, peer)
+      if (port === 80) {
+        // Bun's server loses answers on a connection that it has had before.
+        const [inner, outer] = duplexPair()
+        socket.pipe(outer).pipe(socket)
+        socket.on('close', () => outer.destroy())
+        outer.on('error', () => socket.destroy())
+        return accept(inner, peer)
+      }
       const secureContext = await (await authority()).contextFor(host, now())
       const decrypted = new TLSSocket(incoming.socket, {
         isServer: true,
@@ -95,14 +102,15 @@ const REFUSAL =
 
 function tunnel(host: string, port: number, socket: Duplex, head: Buffer): void {
   const upstream = tcpConnect(port, host)
+  let connected = false
   upstream.on('connect', () => {
+    connected = true
     socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
     if (head.length > 0) upstream.write(head)
     upstream.pipe(socket).pipe(upstream)
   })
   upstream.on('error', (error) => {
-    if (upstream.connecting)
-      answer(socket, '502 Bad Gateway', `${host}:${port} cannot be reached: ${error.message}`)
+    if (!connected) answer(socket, '502 Bad Gateway', `${host}:${port} cannot be reached: ${error.message}`)
     else socket.destroy()
   })
   socket.on('close', () => upstream.destroy())

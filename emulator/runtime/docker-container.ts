@@ -20,6 +20,8 @@ export interface ContainerSpec {
   readonly networkId: string
   /** `NAME:ADDRESS`. */
   readonly extraHosts: readonly string[]
+  /** Folders of this machine that it reads, at the same path. */
+  readonly folders: readonly string[]
   readonly port: number
   /** Whether it is reached at its own address; otherwise a port of this machine's loopback is published for it. */
   readonly direct: boolean
@@ -76,6 +78,7 @@ function creation(spec: ContainerSpec): Docker.ContainerCreateOptions {
     HostConfig: {
       NetworkMode: spec.networkId,
       ExtraHosts: [...spec.extraHosts],
+      Binds: spec.folders.map((folder) => `${folder}:${folder}:ro`),
       ...(spec.direct ? {} : { PortBindings: { [port]: [{ HostIp: '127.0.0.1', HostPort: '' }] } }),
     },
   }

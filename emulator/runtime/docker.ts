@@ -124,6 +124,7 @@ export function createDockerRuntime(options: DockerOptions): DockerRuntime {
       labels: { ...ownLabels(owner), [LABEL.service]: revision.service, [LABEL.revision]: revision.name },
       networkId: bridge.networkId,
       extraHosts: extraHosts(bridge, byName ? hosts() : []),
+      folders: connection.folder === undefined ? [] : [connection.folder],
       port,
       direct: bridge.direct,
       stopTime,

@@ -1,9 +1,7 @@
 /** Revisions that run as local processes: an image name stands for a command. */
 import { createHash } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { constants, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { serviceKey } from '../state/names.ts'
 import type { Revision } from '../state/resources.ts'
@@ -19,6 +17,7 @@ import {
 import { imageName } from './image-name.ts'
 import { accepts, type Instance, keepRunning, type Run } from './instance.ts'
 import { readLines } from './lines.ts'
+import { openLedger, type ProcessLedger } from './process-ledger.ts'
 import type { ConnectInstance, LogLine, OnLog, Runtime } from './runtime.ts'
 
 export interface ProcessOptions {
@@ -41,9 +40,10 @@ export function createProcessRuntime(options: ProcessOptions): ProcessRuntime {
   const { connectInstance, onLog, startTime, stopTime = STOP_TIME } = options
   const commands = new Map(Object.entries(options.images))
   const instances = new Map<string, Instance>()
-  // A home of its own: the developer's own Google credentials must never be what answers.
-  let home: string | undefined
+  let ledger: Promise<ProcessLedger> | undefined
   let closed = false
+
+  const openOnce = () => (ledger ??= openLedger({ end: (pid) => endGroup(pid, stopTime) }))
 
   const commandFor = (image: string) => {
     const name = imageName(image)
@@ -53,7 +53,7 @@ export function createProcessRuntime(options: ProcessOptions): ProcessRuntime {
   const startInstance = (
     revision: Revision,
     argv: readonly string[],
-    homeFolder: string,
+    processes: ProcessLedger,
     before: Instance | undefined,
   ): Instance => {
     const instance = instanceOf(revision)
@@ -69,8 +69,8 @@ export function createProcessRuntime(options: ProcessOptions): ProcessRuntime {
       },
       launch: async ({ connection, port }) => {
         const own = containerEnvironment(revision, connection.env, port)
-        const env = { ...inherited(), HOME: homeFolder, ...own }
-        return spawn({ argv, env, port, stopTime, onLine })
+        const env = { ...inherited(), HOME: processes.home, ...own }
+        return spawn({ argv, env, port, stopTime, onLine, processes })
       },
       onEnd: async ({ connection, port }) => {
         taken.delete(port)
@@ -88,10 +88,10 @@ export function createProcessRuntime(options: ProcessOptions): ProcessRuntime {
       const command = commandFor(image)
       if (command === undefined) return imageNotFound(revision)
       const key = serviceKey(revision)
-      const before = instances.get(key)
-      home ??= mkdtempSync(join(tmpdir(), 'invoker-home-'))
       const argv = typeof command === 'string' ? ['/bin/sh', '-c', command] : command
-      const instance = startInstance(revision, argv, home, before)
+      const processes = await openOnce()
+      if (closed) throw new Error('the process runtime is closed')
+      const instance = startInstance(revision, argv, processes, instances.get(key))
       instances.set(key, instance)
       if (await instance.listens) return { ready: true, imageDigest: digestOf(image, command) }
       if (instances.get(key) === instance) instances.delete(key)
@@ -115,7 +115,8 @@ export function createProcessRuntime(options: ProcessOptions): ProcessRuntime {
       closed = true
       await Promise.all([...instances.values()].map((instance) => instance.stop()))
       instances.clear()
-      if (home) rmSync(home, { recursive: true, force: true })
+      const opened = await ledger
+      opened?.close()
     },
   }
 }
@@ -126,15 +127,17 @@ interface Launch {
   readonly port: number
   readonly stopTime: number
   readonly onLine: (line: LogLine) => void
+  readonly processes: ProcessLedger
 }
 
 /** How long the last lines of a process that has ended may take: a child that outlives it may hold its output open. Milliseconds. */
 const LAST_LINES = 250
 
 /** @throws when there is no such program */
-function spawn({ argv, env, port, stopTime, onLine }: Launch): Run {
+function spawn({ argv, env, port, stopTime, onLine, processes }: Launch): Run {
   // A group of its own, so that a shell's children end with it.
   const child = Bun.spawn([...argv], { env, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe', detached: true })
+  processes.add(child.pid)
   const lines = Promise.all(
     (['stdout', 'stderr'] as const).map((log) =>
       readLines(child[log], (text) => onLine({ text, log, severity: 'DEFAULT' })),
@@ -154,7 +157,10 @@ function spawn({ argv, env, port, stopTime, onLine }: Launch): Run {
     ended,
     accepts: () => accepts('127.0.0.1', port),
     stop() {
-      stopped ??= endGroup(child.pid, stopTime).then(async () => void (await ended))
+      stopped ??= endGroup(child.pid, stopTime).then(async () => {
+        await ended
+        processes.remove(child.pid)
+      })
       return stopped
     },
   }

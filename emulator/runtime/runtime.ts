@@ -23,6 +23,8 @@ export interface Runtime {
 export interface InstanceConnection {
   /** The variables that point a program at the emulator. */
   readonly env: Readonly<Record<string, string>>
+  /** A folder that they name files of: an instance with a file system of its own needs it at the same path. */
+  readonly folder?: string
   close(): Promise<void>
 }
 

@@ -1,6 +1,6 @@
 /** The emulator as a container, with real containers beside it; and the README's example, as Vitest under Node.js runs it. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -192,14 +192,6 @@ describe.skipIf(!engine || !node)("the README's example", () => {
     rmSync(folder, { recursive: true, force: true })
     const left = run(['docker', 'ps', '--all', '--quiet', '--filter', `ancestor=${SSHD}`]).output.trim()
     if (left) run(['docker', 'rm', '--force', ...left.split('\n')])
-  })
-
-  test('is the file that is run here, in the README as it stands', () => {
-    const readme = join(ROOT, 'README.md')
-    const blocks = existsSync(readme)
-      ? [...readFileSync(readme, 'utf8').matchAll(/```ts\n([^`]*CloudRunEmulatorContainer[\s\S]*?)```/g)]
-      : []
-    for (const [, block] of blocks) expect(block).toBe(readFileSync(EXAMPLE, 'utf8'))
   })
 
   test(

@@ -7,5 +7,5 @@
  */
 export type * from './cloud-run.ts'
 export { CloudRunEmulatorContainer, StartedCloudRunEmulatorContainer } from './container.ts'
-export { connectEmulator } from './running.ts'
 export { type EmulatorOptions, startEmulator } from './in-process.ts'
+export { connectEmulator } from './running.ts'

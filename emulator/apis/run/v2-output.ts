@@ -149,7 +149,7 @@ function containerToV2(
       ...(resources.success ? { limits: resources.data.limits } : {}),
       // Both are said once for a revision in v1; the first container carries them here.
       ...(index === 0 && annotations['run.googleapis.com/cpu-throttling'] !== undefined
-        ? { cpuIdle: annotations['run.googleapis.com/cpu-throttling'] === 'true' }
+        ? { cpuIdle: annotations['run.googleapis.com/cpu-throttling']?.toLowerCase() === 'true' }
         : {}),
       ...(index === 0 ? flag('startupCpuBoost', annotations['run.googleapis.com/startup-cpu-boost']) : {}),
     },
