@@ -4,10 +4,12 @@ import { type Outcome, runActs } from './run.ts'
 import type { Target } from './target.ts'
 import { composeTarget } from './targets/compose.ts'
 import { embeddedTarget } from './targets/embedded.ts'
+import { gcloudTarget } from './targets/gcloud.ts'
 
 const TARGETS: Readonly<Record<string, () => Promise<Target>>> = {
   embedded: embeddedTarget,
   compose: composeTarget,
+  gcloud: gcloudTarget,
 }
 
 const options = new Command('walkthrough')

@@ -20,7 +20,7 @@ export async function* runActs(target: Target, acts: readonly Act[] = ACTS): Asy
   for (const { act, title, changes, expected } of acts) {
     const done: string[] = []
     for (const change of changes) done.push(await target.apply(change))
-    const { status, body } = await target.call('sender')
+    const { status, body } = await target.call('sender', expected)
     const why = await target.why()
     yield {
       act,

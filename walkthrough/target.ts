@@ -13,8 +13,8 @@ export interface Target {
   prepare(): Promise<void>
   /** Makes one change, and says in one line what was done. */
   apply(change: Change): Promise<string>
-  /** `GET /` on a service. */
-  call(service: ServiceRole): Promise<Answer>
+  /** `GET /` on a service. Where a change takes time to be felt, it is asked again until the answer is as expected, for a while. */
+  call(service: ServiceRole, expected?: Answer): Promise<Answer>
   /** Why the last call to the receiver ended as it did, where the target can tell. */
   why(): Promise<string>
   close(): Promise<void>

@@ -90,7 +90,8 @@ export function createProcessRuntime(options: ProcessOptions): ProcessRuntime {
       const key = serviceKey(revision)
       const argv = typeof command === 'string' ? ['/bin/sh', '-c', command] : command
       const processes = await openOnce()
-      if (closed) throw new Error('the process runtime is closed')
+      // Closed meanwhile: what is started now nobody would end.
+      if (closed) return didNotListen(revision)
       const instance = startInstance(revision, argv, processes, instances.get(key))
       instances.set(key, instance)
       if (await instance.listens) return { ready: true, imageDigest: digestOf(image, command) }
