@@ -35,6 +35,8 @@ import { adjustableClock, type Clock, systemClock } from './tokens/clock.ts'
 import { IdTokenVerifier } from './tokens/verify.ts'
 import { trustEnvironment, writeTrust } from './trust.ts'
 
+export { localImages }
+
 /** How often it is looked whether a signing key has served its time. Milliseconds. */
 const ROTATION_CHECK = 60_000
 
@@ -141,12 +143,10 @@ export async function startEmulator(
       now: clock,
       log,
     }),
-    createProcessRuntime({
-      images: { ...localImages(), ...options.images, ...config.image },
-      connectInstance,
-      onLog,
-    }),
+    createProcessRuntime({ images: { ...options.images, ...config.image }, connectInstance, onLog }),
     docker,
+    // Last: an image that was built is what a deployment of its name means.
+    createProcessRuntime({ images: localImages(), connectInstance, onLog }),
   ])
 
   const authority = lazily(() => {

@@ -114,7 +114,7 @@ async function pointed(
     ...Object.fromEntries([...before].map(([name, value]) => [name, value ?? undefined])),
   }
   const known = await ask(url, '/_emulator/environment').then(readFacts(url))
-  const places = writePlaces(await ask(url, '/_emulator/ca.pem'), options.dir, current, Date.now())
+  const places = await writePlaces(await ask(url, '/_emulator/ca.pem'), options.dir, current, Date.now())
   const environment = environmentFor({
     mode,
     url,

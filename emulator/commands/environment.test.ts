@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'bun:test'
+import { trustFiles } from '../trust.ts'
 import { type EnvironmentRequest, environmentFor } from './environment.ts'
 
-const places = { configuration: '/own/gcloud', certificate: '/own/ca.pem', bundle: '/own/bundle.pem' }
+const trust = trustFiles('/own')
+const places = { configuration: '/own/gcloud', trust }
 
 function environment(changes: Partial<EnvironmentRequest> = {}) {
   return environmentFor({
@@ -31,20 +33,20 @@ describe('intercept', () => {
       https_proxy: 'http://127.0.0.1:8080',
       http_proxy: 'http://127.0.0.1:8080',
       no_proxy: 'localhost,127.0.0.1,::1',
-      REQUESTS_CA_BUNDLE: places.bundle,
-      CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE: places.bundle,
+      REQUESTS_CA_BUNDLE: trust.bundle,
+      CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE: trust.bundle,
     })
     expect(Object.keys(set).filter((name) => name.includes('OVERRIDES') || name.includes('AUTH'))).toEqual([])
   })
 
   test('a variable that adds a certificate names ours alone, one that replaces them names all', () => {
     const { set } = environment()
-    expect(set.NODE_EXTRA_CA_CERTS).toBe(places.certificate)
+    expect(set.NODE_EXTRA_CA_CERTS).toBe(trust.certificate)
     for (const name of ['SSL_CERT_FILE', 'CURL_CA_BUNDLE', 'REQUESTS_CA_BUNDLE'])
-      expect(set[name]).toBe(places.bundle)
+      expect(set[name]).toBe(trust.bundle)
     expect(set).not.toHaveProperty('NIX_SSL_CERT_FILE')
     expect(environment({ current: { NIX_SSL_CERT_FILE: '/etc/x.pem' } }).set.NIX_SSL_CERT_FILE).toBe(
-      places.bundle,
+      trust.bundle,
     )
   })
 
@@ -77,7 +79,7 @@ describe('override', () => {
     expect(environment({ mode: 'override' }).set).not.toHaveProperty('https_proxy')
     expect(environment({ mode: 'override' }).set).not.toHaveProperty('SSL_CERT_FILE')
     const https = environment({ mode: 'override', facts: { ...facts, scheme: 'https' } }).set
-    expect(https).toMatchObject({ https_proxy: 'http://127.0.0.1:8080', CURL_CA_BUNDLE: places.bundle })
+    expect(https).toMatchObject({ https_proxy: 'http://127.0.0.1:8080', CURL_CA_BUNDLE: trust.bundle })
   })
 })
 
@@ -105,6 +107,14 @@ describe('either way', () => {
     expect(environment().unset).toContain('GCE_METADATA_ROOT')
     const { set } = environment({ metadata: true })
     for (const name of ['HOST', 'IP', 'ROOT']) expect(set[`GCE_METADATA_${name}`]).toBe('127.0.0.1:8080')
+  })
+
+  test('Java, which reads no proxy variable, is told beside what it is told already', () => {
+    const { JAVA_TOOL_OPTIONS: options = '' } = environment({ current: { JAVA_TOOL_OPTIONS: '-Xmx1g' } }).set
+    expect(options).toStartWith('-Xmx1g ')
+    expect(options).toContain('-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=8080')
+    expect(options).toContain(`-Djavax.net.ssl.trustStore=${trust.javaStore}`)
+    expect(environment({ mode: 'override' }).set.JAVA_TOOL_OPTIONS).not.toContain('https.')
   })
 
   test('an emulator on another host is asked directly', () => {

@@ -5,6 +5,8 @@
  * so that addresses are those of the cloud. `override`: gcloud is told other endpoints, over plain HTTP.
  */
 
+import { type TrustFiles, trustEnvironment } from '../trust.ts'
+
 export type Mode = 'intercept' | 'override'
 
 /** What an emulator says of itself at `/_emulator/environment`. */
@@ -22,10 +24,8 @@ export interface EmulatorFacts {
 export interface Places {
   /** gcloud's configuration folder. */
   readonly configuration: string
-  /** The emulator's certificate alone, for variables that add one. */
-  readonly certificate: string
-  /** The machine's certificates with the emulator's, for variables that replace them. */
-  readonly bundle: string
+  /** Certificates: the emulator's alone, and with all that this machine trusts. */
+  readonly trust: TrustFiles
 }
 
 /** Variables to set, and others to take away. */
@@ -101,40 +101,55 @@ function overrides({ origin }: URL): Record<string, string> {
 
 /** Each in both spellings: programs read one or the other. */
 function proxies({ url, places, current }: EnvironmentRequest, encrypted: boolean): Record<string, string> {
-  const direct = [...new Set(['localhost', '127.0.0.1', '::1', url.hostname.replace(/^\[|\]$/g, '')])].join(
-    ',',
-  )
-  const trust = encrypted
-    ? {
-        https_proxy: url.origin,
-        HTTPS_PROXY: url.origin,
-        ...Object.fromEntries(REPLACING.map((name) => [name, places.bundle])),
-        ...Object.fromEntries(
-          REPLACING_WHERE_SET.filter((name) => current[name]).map((name) => [name, places.bundle]),
-        ),
-        NODE_EXTRA_CA_CERTS: places.certificate,
-      }
-    : {}
-  return { http_proxy: url.origin, HTTP_PROXY: url.origin, no_proxy: direct, NO_PROXY: direct, ...trust }
+  const { origin } = url
+  const direct = [...new Set([...LOCAL, url.hostname.replace(/^\[|\]$/g, '')])]
+  const list = direct.join(',')
+  return {
+    http_proxy: origin,
+    HTTP_PROXY: origin,
+    no_proxy: list,
+    NO_PROXY: list,
+    ...(encrypted ? { https_proxy: origin, HTTPS_PROXY: origin, ...trust(places.trust, current) } : {}),
+    JAVA_TOOL_OPTIONS: javaOptions(url, direct, encrypted ? places.trust : undefined, current),
+  }
 }
 
-/** Programs that read one of these trust what it names and nothing else. facts gcloud 1: gcloud reads the first two. */
-const REPLACING = [
-  'REQUESTS_CA_BUNDLE',
-  'CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE',
-  'CURL_CA_BUNDLE',
-  'SSL_CERT_FILE',
-  'HTTPLIB2_CA_CERTS',
-]
-/** Read before those by a few programs, so where one is set it has to know the emulator too. */
+const LOCAL = ['localhost', '127.0.0.1', '::1']
+
+function trust(files: TrustFiles, current: EnvironmentRequest['current']): Record<string, string> {
+  const { JAVA_TOOL_OPTIONS: _java, ...known } = trustEnvironment(files)
+  const more = [...ALSO_REPLACING, ...REPLACING_WHERE_SET.filter((name) => current[name])]
+  return { ...known, ...Object.fromEntries(more.map((name) => [name, files.bundle])) }
+}
+
+/** facts gcloud 1: gcloud reads the first of these; they replace what is trusted, so they name the bundle. */
+const ALSO_REPLACING = ['CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE', 'HTTPLIB2_CA_CERTS']
+/** Read before the usual ones by a few programs, so where one is set it has to know the emulator too. */
 const REPLACING_WHERE_SET = ['NIX_SSL_CERT_FILE', 'AWS_CA_BUNDLE', 'PIP_CERT', 'GIT_SSL_CAINFO']
 
 /** Every variable that may name a file of certificates. */
 export const CERTIFICATE_FILES: readonly string[] = [
-  ...REPLACING,
+  ...['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE'],
+  ...ALSO_REPLACING,
   ...REPLACING_WHERE_SET,
-  'NODE_EXTRA_CA_CERTS',
 ]
+
+/** Java reads no proxy variable: it is told on its command line, after what it is told already. */
+function javaOptions(
+  { hostname, port }: URL,
+  direct: readonly string[],
+  files: TrustFiles | undefined,
+  current: EnvironmentRequest['current'],
+): string {
+  const at = (scheme: string) => [
+    `-D${scheme}.proxyHost=${hostname}`,
+    `-D${scheme}.proxyPort=${port || '80'}`,
+  ]
+  const ways = files ? [...at('http'), ...at('https')] : at('http')
+  const trusted = files ? (trustEnvironment(files).JAVA_TOOL_OPTIONS ?? '') : ''
+  const around = `-Dhttp.nonProxyHosts=${direct.join('|')}`
+  return [current.JAVA_TOOL_OPTIONS, trusted, ...ways, around].filter(Boolean).join(' ')
+}
 
 function metadataServer({ host }: URL): Record<string, string> {
   // facts gcloud 5: no library reads all three, and gcloud reads the last.

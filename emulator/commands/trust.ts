@@ -1,19 +1,10 @@
 /** The files that the environment names: certificates, and a configuration folder of gcloud's. */
 import { createHash } from 'node:crypto'
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { getCACertificates, rootCertificates } from 'node:tls'
+import { writeTrust } from '../trust.ts'
 import { CERTIFICATE_FILES, type Places } from './environment.ts'
 
 type Variables = Readonly<Record<string, string | undefined>>
@@ -25,28 +16,23 @@ const FORGOTTEN = 30 * 86_400_000
  * Writes the files for the emulator with this certificate. Nobody else can read the folder, and no other emulator has it:
  * it is named after the certificate, which an emulator without a data folder makes anew at every start.
  */
-export function writePlaces(
+export async function writePlaces(
   certificate: string,
   folder: string | undefined,
   current: Variables,
   now: number,
-): Places {
+): Promise<Places> {
   const shared = cacheFolder(current)
   const own =
     folder === undefined
       ? join(shared, createHash('sha256').update(certificate).digest('hex').slice(0, 16))
       : resolve(folder)
-  const places = {
-    configuration: join(own, 'gcloud'),
-    certificate: join(own, 'ca.pem'),
-    bundle: join(own, 'bundle.pem'),
-  }
-  mkdirSync(places.configuration, { recursive: true, mode: 0o700 })
-  writeWhole(places.certificate, certificate)
-  writeWhole(places.bundle, [...machineCertificates(current), certificate].join('\n'))
+  const configuration = join(own, 'gcloud')
+  mkdirSync(configuration, { recursive: true, mode: 0o700 })
+  const trust = await writeTrust(own, certificate, machineCertificates(current))
   utimesSync(own, now / 1000, now / 1000)
   if (folder === undefined) forgetOld(shared, now)
-  return places
+  return { configuration, trust }
 }
 
 /** Everything that programs here trust already: the system's roots, Mozilla's, and those of files that a variable names. */
@@ -61,13 +47,6 @@ function machineCertificates(current: Variables): readonly string[] {
 
 function certificatesOf(pem: string): readonly string[] {
   return pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
-}
-
-/** In one step: a program that starts meanwhile must not read half a file. */
-function writeWhole(path: string, text: string): void {
-  const part = `${path}.${process.pid}`
-  writeFileSync(part, `${text.trimEnd()}\n`, { mode: 0o600 })
-  renameSync(part, path)
 }
 
 function cacheFolder(current: Variables): string {

@@ -172,7 +172,7 @@ describe.skipIf(!engine)('withReuse', () => {
       await second.grant('billing', 'orders-sa')
       expect((await second.call('billing', { as: 'orders-sa' })).status).toBe(503)
     } finally {
-      run(['docker', 'rm', '--force', first.getId()])
+      run(['docker', 'rm', '--force', '--volumes', first.getId()])
     }
   })
 })

@@ -4,6 +4,7 @@
  * On a Docker network it stands for Google's names and for the services' own URLs, so other containers need no more than
  * its certificate.
  */
+import { lookup } from 'node:dns/promises'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -146,7 +147,7 @@ export class StartedCloudRunEmulatorContainer extends AbstractStartedContainer i
     container: StartedTestContainer,
     setup: Setup,
   ): Promise<StartedCloudRunEmulatorContainer> {
-    const host = container.getHost()
+    const host = await addressOf(container.getHost())
     const url = `http://${host}:${container.getMappedPort(HTTP_PORT)}`
     const folder = mkdtempSync(join(tmpdir(), 'invoker-ca-'))
     const { services, serviceAccounts, instancePorts, scheme } = setup
@@ -212,6 +213,13 @@ export class StartedCloudRunEmulatorContainer extends AbstractStartedContainer i
   close(): Promise<void> {
     return this.#cloud.close()
   }
+}
+
+/** The address that the mapped ports belong to: an engine may map a port to another number for each family of addresses. */
+async function addressOf(host: string): Promise<string> {
+  const [first] = await lookup(host, { all: true })
+  if (!first) return host
+  return first.family === 6 ? `[${first.address}]` : first.address
 }
 
 /** Where the container reaches a service; `hostPort` is a port of this machine, which has to be exposed to it. */

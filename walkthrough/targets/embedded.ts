@@ -1,10 +1,14 @@
 /** Emulator, receiver and sender as local processes of this machine: nothing but Bun is needed. */
-import { startEmulator } from '../../emulator/emulator.ts'
+import { localImages, startEmulator } from '../../emulator/emulator.ts'
 import { createEmulatedTarget } from '../emulated.ts'
 import type { Target } from '../target.ts'
 
 export async function embeddedTarget(): Promise<Target> {
-  const emulator = await startEmulator({ port: 0 }, { log: (line) => console.error(line) })
+  const emulator = await startEmulator(
+    { port: 0 },
+    // Given by us, so that they come before images that an engine may have under these names.
+    { images: localImages(), log: (line) => console.error(line) },
+  )
   const { project, region, scheme } = emulator.config
   return createEmulatedTarget({
     name: 'embedded: local processes',
