@@ -41,13 +41,27 @@ export async function writeTrust(
   authority: string,
   roots: readonly string[] = publicRoots(),
 ): Promise<TrustFiles> {
-  const files = trustFiles(folder)
-  const all = [...roots.map((pem) => pem.trim()), authority.trim()]
   await mkdir(folder, { recursive: true })
-  await writeWhole(files.javaStore, await javaTrustStore(all))
-  await writeWhole(files.bundle, `${all.join('\n')}\n`)
+  await writeWhole(trustFiles(folder).javaStore, await javaTrustStore(together(authority, roots)))
+  return writeCertificates(folder, authority, roots)
+}
+
+/** As {@link writeTrust}, without the store for Java: that takes a second, the rest no time. */
+export async function writeCertificates(
+  folder: string,
+  authority: string,
+  roots: readonly string[] = publicRoots(),
+): Promise<TrustFiles> {
+  const files = trustFiles(folder)
+  await mkdir(folder, { recursive: true })
+  await writeWhole(files.bundle, `${together(authority, roots).join('\n')}\n`)
   await writeWhole(files.certificate, authority)
   return files
+}
+
+/** The authority comes last. */
+function together(authority: string, roots: readonly string[]): readonly string[] {
+  return [...roots, authority].map((pem) => pem.trim())
 }
 
 /** The variables by which programs of each language are told: every one names a file of its kind. */

@@ -118,6 +118,26 @@ describe('in a shell', () => {
   })
 })
 
+describe('where the emulator is', () => {
+  const argv = [process.execPath, MAIN, 'env']
+
+  test("without --url it is at the port that the emulator's own variable names", async () => {
+    const { stdout } = await spawn(argv, { INVOKER_PORT: new URL(emulator.url).port })
+    expect(stdout).toContain(`export http_proxy='${emulator.url}'\n`)
+  })
+
+  test('--url wins over it', async () => {
+    const { stdout } = await spawn([...argv, '--url', emulator.url], { INVOKER_PORT: '1' })
+    expect(stdout).toContain(`export http_proxy='${emulator.url}'\n`)
+  })
+
+  test('a port that cannot be is named by its variable', async () => {
+    const { stdout, stderr, exitCode } = await spawn(argv, { INVOKER_PORT: '65536' })
+    expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 1 })
+    expect(stderr).toContain('INVOKER_PORT')
+  })
+})
+
 describe('each shell in its own language', () => {
   test('fish and PowerShell', async () => {
     expect((await env('--shell', 'fish')).stdout).toContain(`set -gx http_proxy '${emulator.url}'\n`)

@@ -57,6 +57,7 @@ interface Options {
   readonly shell?: Shell
   readonly dir?: string
   readonly metadata?: true
+  readonly java?: true
   readonly unset?: true
 }
 
@@ -64,9 +65,10 @@ function parse(args: readonly string[]): Options {
   const command = new Command('emulator env')
     .description('Prints what points this shell at a running emulator: gcloud, curl and any other program.')
     .addOption(
-      new Option('--url <url>', 'where the emulator is')
-        .default(new URL('http://127.0.0.1:8080'), 'http://127.0.0.1:8080')
-        .argParser(emulatorUrl),
+      new Option(
+        '--url <url>',
+        'where the emulator is (http://127.0.0.1:8080, or the port that INVOKER_PORT names)',
+      ).argParser((value) => emulatorUrl(value, '--url')),
     )
     .addOption(
       new Option('--mode <mode>', "Google's own addresses through a proxy, or other addresses for gcloud")
@@ -79,6 +81,7 @@ function parse(args: readonly string[]): Options {
       '--metadata',
       "point at the emulator's metadata server too, as if this were a machine in the cloud",
     )
+    .option('--java', 'tell Java too, which reads none of these variables; takes a second')
     .option('--unset', 'take it all back')
     .allowExcessArguments(false)
     .exitOverride()
@@ -90,14 +93,20 @@ function parse(args: readonly string[]): Options {
           .filter((line, at, all) => all.indexOf(line) === at)
           .join('\n            ')}`,
     )
-  return command.parse([...args], { from: 'user' }).opts<Options>()
+  const options = command.parse([...args], { from: 'user' }).opts<Omit<Options, 'url'> & { url?: URL }>()
+  return { ...options, url: options.url ?? usualUrl(process.env.INVOKER_PORT || '8080') }
 }
 
-function emulatorUrl(value: string): URL {
+/** Where an emulator is that was started in such a shell as this one. */
+function usualUrl(port: string): URL {
+  return emulatorUrl(`http://127.0.0.1:${port}`, 'INVOKER_PORT')
+}
+
+function emulatorUrl(value: string, origin: string): URL {
   const url = URL.canParse(value) ? new URL(value) : undefined
   if (url?.protocol !== 'http:' || url.pathname !== '/')
     throw new EnvError(
-      `--url: expected an address such as http://127.0.0.1:8080, got ${JSON.stringify(value)}.`,
+      `${origin}: expected an address such as http://127.0.0.1:8080, got ${JSON.stringify(value)}.`,
     )
   return url
 }
@@ -114,13 +123,14 @@ async function pointed(
     ...Object.fromEntries([...before].map(([name, value]) => [name, value ?? undefined])),
   }
   const known = await ask(url, '/_emulator/environment').then(readFacts(url))
-  const places = await writePlaces(await ask(url, '/_emulator/ca.pem'), options.dir, current, Date.now())
+  const places = await writePlaces(await ask(url, '/_emulator/ca.pem'), options, current, Date.now())
   const environment = environmentFor({
     mode,
     url,
     facts: known,
     places,
     metadata: options.metadata === true,
+    java: options.java === true,
     platform: process.platform,
     current,
   })

@@ -18,6 +18,7 @@ function environment(changes: Partial<EnvironmentRequest> = {}) {
     },
     places,
     metadata: false,
+    java: false,
     platform: 'linux',
     current: {},
     ...changes,
@@ -110,11 +111,15 @@ describe('either way', () => {
   })
 
   test('Java, which reads no proxy variable, is told beside what it is told already', () => {
-    const { JAVA_TOOL_OPTIONS: options = '' } = environment({ current: { JAVA_TOOL_OPTIONS: '-Xmx1g' } }).set
+    const { JAVA_TOOL_OPTIONS: options = '' } = environment({
+      java: true,
+      current: { JAVA_TOOL_OPTIONS: '-Xmx1g' },
+    }).set
+    expect(environment().set).not.toHaveProperty('JAVA_TOOL_OPTIONS')
     expect(options).toStartWith('-Xmx1g ')
     expect(options).toContain('-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=8080')
     expect(options).toContain(`-Djavax.net.ssl.trustStore=${trust.javaStore}`)
-    expect(environment({ mode: 'override' }).set.JAVA_TOOL_OPTIONS).not.toContain('https.')
+    expect(environment({ java: true, mode: 'override' }).set.JAVA_TOOL_OPTIONS).not.toContain('https.')
   })
 
   test('an emulator on another host is asked directly', () => {

@@ -41,6 +41,8 @@ export interface EnvironmentRequest {
   readonly places: Places
   /** True: client libraries, and gcloud with them, find the emulator's metadata server, as on a machine in the cloud. */
   readonly metadata: boolean
+  /** True: Java is told by the one variable that it reads. */
+  readonly java: boolean
   readonly platform: NodeJS.Platform
   /** The shell's variables, as they are without an emulator. */
   readonly current: Readonly<Record<string, string | undefined>>
@@ -100,7 +102,10 @@ function overrides({ origin }: URL): Record<string, string> {
 }
 
 /** Each in both spellings: programs read one or the other. */
-function proxies({ url, places, current }: EnvironmentRequest, encrypted: boolean): Record<string, string> {
+function proxies(
+  { url, places, current, java }: EnvironmentRequest,
+  encrypted: boolean,
+): Record<string, string> {
   const { origin } = url
   const direct = [...new Set([...LOCAL, url.hostname.replace(/^\[|\]$/g, '')])]
   const list = direct.join(',')
@@ -110,7 +115,7 @@ function proxies({ url, places, current }: EnvironmentRequest, encrypted: boolea
     no_proxy: list,
     NO_PROXY: list,
     ...(encrypted ? { https_proxy: origin, HTTPS_PROXY: origin, ...trust(places.trust, current) } : {}),
-    JAVA_TOOL_OPTIONS: javaOptions(url, direct, encrypted ? places.trust : undefined, current),
+    ...(java ? javaOptions(url, direct, encrypted ? places.trust : undefined, current) : {}),
   }
 }
 
@@ -140,7 +145,7 @@ function javaOptions(
   direct: readonly string[],
   files: TrustFiles | undefined,
   current: EnvironmentRequest['current'],
-): string {
+): Record<string, string> {
   const at = (scheme: string) => [
     `-D${scheme}.proxyHost=${hostname}`,
     `-D${scheme}.proxyPort=${port || '80'}`,
@@ -148,7 +153,8 @@ function javaOptions(
   const ways = files ? [...at('http'), ...at('https')] : at('http')
   const trusted = files ? (trustEnvironment(files).JAVA_TOOL_OPTIONS ?? '') : ''
   const around = `-Dhttp.nonProxyHosts=${direct.join('|')}`
-  return [current.JAVA_TOOL_OPTIONS, trusted, ...ways, around].filter(Boolean).join(' ')
+  const told = [current.JAVA_TOOL_OPTIONS, trusted, ...ways, around].filter(Boolean)
+  return { JAVA_TOOL_OPTIONS: told.join(' ') }
 }
 
 function metadataServer({ host }: URL): Record<string, string> {

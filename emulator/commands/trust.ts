@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, uti
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { getCACertificates, rootCertificates } from 'node:tls'
-import { writeTrust } from '../trust.ts'
+import { writeCertificates, writeTrust } from '../trust.ts'
 import { CERTIFICATE_FILES, type Places } from './environment.ts'
 
 type Variables = Readonly<Record<string, string | undefined>>
@@ -18,7 +18,7 @@ const FORGOTTEN = 30 * 86_400_000
  */
 export async function writePlaces(
   certificate: string,
-  folder: string | undefined,
+  { dir: folder, java }: { readonly dir?: string; readonly java?: true },
   current: Variables,
   now: number,
 ): Promise<Places> {
@@ -29,7 +29,7 @@ export async function writePlaces(
       : resolve(folder)
   const configuration = join(own, 'gcloud')
   mkdirSync(configuration, { recursive: true, mode: 0o700 })
-  const trust = await writeTrust(own, certificate, machineCertificates(current))
+  const trust = await (java ? writeTrust : writeCertificates)(own, certificate, machineCertificates(current))
   utimesSync(own, now / 1000, now / 1000)
   if (folder === undefined) forgetOld(shared, now)
   return { configuration, trust }

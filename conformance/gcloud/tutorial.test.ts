@@ -1,0 +1,20 @@
+/** The tutorial's own command lines, typed as they stand there: both ways to reach the emulator. */
+import { expect } from 'bun:test'
+import { emulator, gcloudTest, MODES, Shell } from './gcloud.fixture.ts'
+import { Images, tutorial, writeSources } from './transcript.fixture.ts'
+
+for (const mode of MODES) {
+  gcloudTest(`the tutorial's command lines print what the tutorial prints (${mode})`, async () => {
+    const images = new Images()
+    const google = await emulator({ image: images.commands })
+    const shell = await Shell.open(google.url, mode)
+    writeSources(shell.folder)
+    for (const step of tutorial()) {
+      if (step.kind === 'change') images.changeSender()
+      else {
+        const printed = await shell.ok(step.line)
+        if (step.prints !== undefined) expect(printed).toBe(step.prints)
+      }
+    }
+  })
+}
