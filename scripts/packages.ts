@@ -2,20 +2,23 @@
  * Installs the packages that bun.lock names, unless that is done. bunfig.toml preloads it before every program and
  * test run of this checkout, so that a fresh clone runs with no step before; `bun scripts/packages.ts` does the same.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const root = join(import.meta.dir, '..')
 const modules = join(root, 'node_modules')
 const stamp = join(modules, '.installed')
 const unfinished = 'unfinished'
+/** A file's time may lag behind the clock by a tick of the kernel. Milliseconds. */
+const CLOCK_STEP = 50
 
 // bootstrap.mjs needs no packages, and a Bun other than the pinned one, on its way to that, must not install any.
 const needed = Bun.main !== join(root, 'bootstrap.mjs')
 const wanted = fingerprint()
-if (needed && stamped() !== wanted) {
-  await installPackages()
-  forgetMissingFolder()
+if (needed) {
+  if (stamped() !== wanted) await installPackages()
+  // By this process, or by another one while this one was starting and Bun had looked already.
+  if (statSync(stamp).mtimeMs > performance.timeOrigin - CLOCK_STEP) forgetMissingFolder()
 }
 
 /** What the folder node_modules depends on. */

@@ -115,6 +115,8 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   conformance: {
     may: ['emulator/emulator.ts', 'emulator/testing', 'walkthrough'],
+    // What the README says of the settings is compared with them.
+    tests: ['emulator/config.ts', 'sender', 'receiver'],
     why: 'conformance sees the emulator through emulator.ts only',
   },
   examples: {
