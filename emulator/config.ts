@@ -374,7 +374,7 @@ function parseFlags(args: readonly string[]): Readonly<Record<string, readonly s
   add('config', 'FILE', 'a YAML file with any of these settings, by their names here')
   command.addHelpText(
     'after',
-    `\nEvery flag is also a variable: --project-number is ${PREFIX}PROJECT_NUMBER. Several values stand with ; between them.`,
+    `\nEvery flag is also a variable: --project-number is ${PREFIX}PROJECT_NUMBER. Several values stand with ; between them.\n"emulator env" points a shell at a running emulator: see "emulator env --help".`,
   )
   try {
     command.parse([...args], { from: 'user' })

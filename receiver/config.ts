@@ -24,7 +24,8 @@ const CALLERS = {
   mend: 'Write a service account without the serviceAccount: that an IAM policy has before it.',
 }
 
-const settings = {
+/** Every variable that is read, by name. */
+export const settings = {
   ...platformSettings,
   RECEIVER_AUTH: z.enum(['none', 'verify']).default('none').meta({
     expected: 'none (Cloud Run verifies) or verify (the receiver does)',

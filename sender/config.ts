@@ -10,7 +10,8 @@ export interface SenderConfig extends ServiceConfig {
   readonly audience: string | undefined
 }
 
-const settings = {
+/** Every variable that is read, by name. */
+export const settings = {
   ...platformSettings,
   RECEIVING_SERVICE_URL: httpUrl.meta({
     expected: "the receiver's http or https URL, with no user name and no fragment",

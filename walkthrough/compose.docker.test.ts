@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { decodeJwt } from 'jose'
 import { DockerComposeEnvironment, type StartedDockerComposeEnvironment, Wait } from 'testcontainers'
 import { ACTS } from './acts.ts'
+import { block, commands, rows, section } from './readme.fixture.ts'
 
 setDefaultTimeout(60_000)
 
@@ -17,6 +18,7 @@ const SERVING = [
   'sending-service-id-token',
   'sending-service-own-account',
 ]
+const IN_CONTAINERS = section('In containers')
 const STAYING = ['emulator', ...SERVING]
 const COMPUTE = '123456789012-compute@developer.gserviceaccount.com'
 const OWN = 'calling-service-sa@demo-project.iam.gserviceaccount.com'
@@ -125,6 +127,26 @@ describe.skipIf(!engine)('docker compose up', () => {
       expect(await whoami.text()).toContain(COMPUTE)
     })
 
+    test("the README's lines, typed as they stand there, print what it says", () => {
+      const at = { 8080: urls.emulator, 8081: urls.sender, 8082: urls.receiver }
+      const type = (line: string) => {
+        const here = Object.entries(at).reduce(
+          (text, [port, url]) => text.replaceAll(`localhost:${port}`, url.replace('http://', '')),
+          line,
+        )
+        return Bun.spawnSync(['bash', '-c', here], { stdout: 'pipe', stderr: 'ignore' }).stdout.toString()
+      }
+      const tries = rows(IN_CONTAINERS, '| | where | try |').map(([, , what = '']) => what)
+      expect(tries).toHaveLength(3)
+      for (const each of tries) {
+        const [, line = '', status] = /^`(.+)` (?:answers (\d+)|tells why)$/.exec(each) ?? []
+        if (status === undefined) expect(JSON.parse(type(line)).decisions.at(-1).why).toBeString()
+        else expect(type(`${line} -s -o /dev/null -w '%{http_code}'`)).toBe(status)
+      }
+      const typed = commands(block(IN_CONTAINERS, 'TOKEN='))
+      expect(type(typed.map(({ line }) => line).join('\n'))).toBe(typed.at(-1)?.prints ?? '')
+    })
+
     test('no other port is published, and only on loopback', () => {
       const published = [...STAYING, 'walkthrough'].map((service) => [
         service,
@@ -173,6 +195,13 @@ describe.skipIf(!engine)('docker compose up', () => {
       expect(own).toBe(`200 ${OWN}`)
       // Nor does naming the address of the metadata server help.
       expect(metadata('receiving-service', email, '169.254.169.254')).toBe(`200 ${COMPUTE}`)
+    })
+
+    test('the files of certificates that the README names are there for every service', () => {
+      const files = [...new Set(IN_CONTAINERS.match(/\/ca\/[\w.]+/g))]
+      expect(files).not.toEqual([])
+      const program = `for (const file of ${JSON.stringify(files)}) console.log(await Bun.file(file).exists())`
+      expect(inside('sending-service-own-account', program)).toBe(files.map(() => 'true').join('\n'))
     })
 
     test('facts 2.1, 3: the token that a container gets is of its account, for the audience that it named', () => {

@@ -1,7 +1,9 @@
 /** `gcloud auth`: who one is, and the tokens that follow from it. Both ways to reach the emulator. */
-import { describe, expect } from 'bun:test'
+import { afterAll, describe, expect } from 'bun:test'
 import { decodeJwt } from 'jose'
-import { emulator, gcloudTest, MODES, Shell } from './gcloud.fixture.ts'
+import { cleanUp, emulator, gcloudTest, MODES, PATIENCE, Shell } from './gcloud.fixture.ts'
+
+afterAll(cleanUp, PATIENCE)
 
 const OWNER = 'developer@example.com'
 const ACCOUNT = 'calling-service-sa@demo-project.iam.gserviceaccount.com'

@@ -1,9 +1,11 @@
 /** The tutorial goes on over an emulator that is killed and started again: nothing that was acknowledged is lost. */
-import { expect } from 'bun:test'
+import { afterAll, expect } from 'bun:test'
 import { once } from 'node:events'
 import { watch } from 'node:fs'
-import { gcloudTest, Killable, Shell } from './gcloud.fixture.ts'
+import { cleanUp, gcloudTest, Killable, PATIENCE, Shell } from './gcloud.fixture.ts'
 import { Images, tutorial, writeSources } from './transcript.fixture.ts'
+
+afterAll(cleanUp, PATIENCE)
 
 gcloudTest(
   'killed before every line of the tutorial and in the middle of a deployment, the tutorial goes on',

@@ -1,6 +1,8 @@
 /** `gcloud run deploy`: every flag of the tutorial and those that a deployment of it grows, and what is refused. */
-import { beforeAll, describe, expect } from 'bun:test'
-import { emulator, gcloudAvailable, gcloudTest, PATIENCE, Shell } from './gcloud.fixture.ts'
+import { afterAll, beforeAll, describe, expect } from 'bun:test'
+import { cleanUp, emulator, gcloudAvailable, gcloudTest, PATIENCE, Shell } from './gcloud.fixture.ts'
+
+afterAll(cleanUp, PATIENCE)
 
 let shell: Shell
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 /** For tests: the real gcloud, pointed at an emulator by what `emulator env` prints. */
-import { afterAll, test } from 'bun:test'
+import { test } from 'bun:test'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ export const MODES: readonly Mode[] = ['intercept', 'override']
 const MAIN = fileURLToPath(new URL('../../emulator/main.ts', import.meta.url))
 
 /** gcloud starts in a second or two, and several of them share two cores. Milliseconds. */
-export const PATIENCE = 180_000
+export const PATIENCE = 300_000
 
 const missing = ['gcloud', 'curl', 'bash'].filter((program) => Bun.which(program) === null)
 if (missing.length > 0)
@@ -32,9 +32,13 @@ const cleanups: (() => unknown)[] = []
 export function afterwards(cleanup: () => unknown): void {
   cleanups.push(cleanup)
 }
-afterAll(async () => {
-  for (const cleanup of cleanups.reverse()) await cleanup()
-}, PATIENCE)
+/**
+ * Ends and removes what a file's tests began. Each file asks for it itself: `afterAll` in this module would hold for the
+ * first file of a run only, which is the one that loads it.
+ */
+export async function cleanUp(): Promise<void> {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+}
 
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'invoker-gcloud-'))

@@ -1,6 +1,8 @@
 /** Services whose URLs are https, as in the cloud: curl reaches them through TLS that the emulator ends. */
-import { expect } from 'bun:test'
-import { emulator, gcloudTest, MODES, Shell } from './gcloud.fixture.ts'
+import { afterAll, expect } from 'bun:test'
+import { cleanUp, emulator, gcloudTest, MODES, PATIENCE, Shell } from './gcloud.fixture.ts'
+
+afterAll(cleanUp, PATIENCE)
 
 for (const mode of MODES) {
   gcloudTest(`curl reaches an https service (${mode})`, async () => {

@@ -1,6 +1,8 @@
 /** `gcloud config`, `services`, `projects` and `iam service-accounts`. */
-import { beforeAll, describe, expect } from 'bun:test'
-import { emulator, gcloudAvailable, gcloudTest, PATIENCE, Shell } from './gcloud.fixture.ts'
+import { afterAll, beforeAll, describe, expect } from 'bun:test'
+import { cleanUp, emulator, gcloudAvailable, gcloudTest, PATIENCE, Shell } from './gcloud.fixture.ts'
+
+afterAll(cleanUp, PATIENCE)
 
 let shell: Shell
 beforeAll(async () => {

@@ -1,8 +1,10 @@
 /** `gcloud run services …` and `gcloud run revisions …` on services that are there. */
-import { beforeAll, describe, expect } from 'bun:test'
+import { afterAll, beforeAll, describe, expect } from 'bun:test'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-import { emulator, gcloudAvailable, gcloudTest, PATIENCE, Shell } from './gcloud.fixture.ts'
+import { cleanUp, emulator, gcloudAvailable, gcloudTest, PATIENCE, Shell } from './gcloud.fixture.ts'
+
+afterAll(cleanUp, PATIENCE)
 
 let shell: Shell
 beforeAll(async () => {

@@ -1,7 +1,9 @@
 /** The tutorial's own command lines, typed as they stand there: both ways to reach the emulator. */
-import { expect } from 'bun:test'
-import { emulator, gcloudTest, MODES, Shell } from './gcloud.fixture.ts'
+import { afterAll, expect } from 'bun:test'
+import { cleanUp, emulator, gcloudTest, MODES, PATIENCE, Shell } from './gcloud.fixture.ts'
 import { Images, tutorial, writeSources } from './transcript.fixture.ts'
+
+afterAll(cleanUp, PATIENCE)
 
 for (const mode of MODES) {
   gcloudTest(`the tutorial's command lines print what the tutorial prints (${mode})`, async () => {

@@ -1,7 +1,9 @@
 /** The walkthrough's five acts, driven by the real gcloud. */
-import { expect } from 'bun:test'
+import { afterAll, expect } from 'bun:test'
 import { fileURLToPath } from 'node:url'
-import { emulator, gcloudTest, type Ran, Shell } from './gcloud.fixture.ts'
+import { cleanUp, emulator, gcloudTest, PATIENCE, type Ran, Shell } from './gcloud.fixture.ts'
+
+afterAll(cleanUp, PATIENCE)
 
 const MAIN = fileURLToPath(new URL('../../walkthrough/main.ts', import.meta.url))
 const WALKTHROUGH = `'${process.execPath}' '${MAIN}' --target gcloud --json`

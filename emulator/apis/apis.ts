@@ -6,7 +6,7 @@ import type { Builder } from '../runtime/builder.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { ObjectStore } from '../state/objects.ts'
 import type { State } from '../state/state.ts'
-import { artifactRegistry } from './artifactregistry.ts'
+import { artifactRegistry, openRepositories } from './artifactregistry.ts'
 import { BuildRunner } from './build/runner.ts'
 import { cloudBuild } from './cloudbuild.ts'
 import { cloudResourceManager } from './cloudresourcemanager.ts'
@@ -66,8 +66,9 @@ export function createApis(options: ApisOptions): Apis {
   serviceUsage(router(app, state, 'serviceusage.googleapis.com'), google)
   compute(router(app, state, 'compute.googleapis.com'), google)
   logging(router(app, state, 'logging.googleapis.com'), google)
-  artifactRegistry(router(app, state, 'artifactregistry.googleapis.com'), google)
-  const runner = builds && new BuildRunner({ ...builds, state, log })
+  const repositories = openRepositories(state)
+  artifactRegistry(router(app, state, 'artifactregistry.googleapis.com'), google, repositories)
+  const runner = builds && new BuildRunner({ ...builds, repositories, state, log })
   if (builds && runner) {
     const { objects } = builds
     cloudBuild(router(app, state, 'cloudbuild.googleapis.com'), { state, objects, runner })

@@ -6,6 +6,7 @@ import type { Permission } from '../iam/roles.ts'
 import type { Collection } from '../state/database.ts'
 import { REGIONS } from '../state/names.ts'
 import type { Project } from '../state/resources.ts'
+import type { State } from '../state/state.ts'
 import { projectPolicies } from './caller.ts'
 import { ApiError, denied, errorInfo, invalid, notFound } from './errors.ts'
 import type { Google } from './google.ts'
@@ -13,6 +14,8 @@ import { bool, enumeration, labels, message, outputOnly, text } from './messages
 import { keepOperation, operationAt, showOperation } from './operations.ts'
 import { page } from './paging.ts'
 import type { Call, Router } from './route.ts'
+
+export type Repositories = Collection<Repository>
 
 /** One repository. Its key is its name: `projects/P/locations/L/repositories/R`, `P` being the id. */
 interface Repository {
@@ -80,8 +83,16 @@ const repositoryMessage = message({
   disallowUnspecifiedMode: outputOnly,
 })
 
-export function artifactRegistry(routes: Router, { state, random }: Google): void {
-  const repositories: Collection<Repository> = state.store.collection('repositories')
+/** Those of this state. Call once a state. */
+export function openRepositories({ store }: State): Repositories {
+  return store.collection('repositories')
+}
+
+export function artifactRegistry(
+  routes: Router,
+  { state, random }: Google,
+  repositories: Repositories,
+): void {
   const done = (call: Call, response: Readonly<Record<string, unknown>>) => {
     const id = Buffer.from(random(16)).toString('hex')
     const name = `${parentOf(call)}/operations/${id.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')}`

@@ -114,6 +114,7 @@ function proxies(
     HTTP_PROXY: origin,
     no_proxy: list,
     NO_PROXY: list,
+    NODE_USE_ENV_PROXY: '1', // Node.js reads the others only so
     ...(encrypted ? { https_proxy: origin, HTTPS_PROXY: origin, ...trust(places.trust, current) } : {}),
     ...(java ? javaOptions(url, direct, encrypted ? places.trust : undefined, current) : {}),
   }

@@ -388,11 +388,12 @@ describe('facts 1.7: who may', () => {
   })
 
   test('with the invoker IAM check off, no token is looked at', async () => {
-    const service = rig.deploy('unchecked', {
-      annotations: { 'run.googleapis.com/invoker-iam-disabled': 'true' },
-    })
-    expect((await rig.call({ host: service.host, headers: bearer('garbage') })).status).toBe(200)
-    expect(rig.lastDecision().binding).toBeUndefined()
+    // gcloud writes Python's `True`.
+    for (const [name, on] of Object.entries({ unchecked: 'true', 'unchecked-by-gcloud': 'True' })) {
+      const service = rig.deploy(name, { annotations: { 'run.googleapis.com/invoker-iam-disabled': on } })
+      expect((await rig.call({ host: service.host, headers: bearer('garbage') })).status).toBe(200)
+      expect(rig.lastDecision().binding).toBeUndefined()
+    }
   })
 
   test('allUsers on the project opens its services; taken away, they close', async () => {

@@ -32,6 +32,7 @@ export interface PushedImage {
 export interface Failure {
   readonly type:
     | 'PUSH_IMAGE_NOT_FOUND'
+    | 'PUSH_FAILED'
     | 'USER_BUILD_STEP'
     | 'FETCH_SOURCE_FAILED'
     | 'FAILURE_TYPE_UNSPECIFIED'

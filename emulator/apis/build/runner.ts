@@ -4,15 +4,18 @@ import { imageName } from '../../runtime/image-name.ts'
 import type { Collection } from '../../state/database.ts'
 import type { ObjectStore } from '../../state/objects.ts'
 import type { State } from '../../state/state.ts'
+import type { Repositories } from '../artifactregistry.ts'
 import type { Log } from '../route.ts'
 import { BuildLog } from './log.ts'
 import type { Step } from './message.ts'
 import { BuildQueue } from './queue.ts'
 import { type Build, buildKey, type Failure, isOngoing, logName, type StepState } from './record.ts'
+import { pushRefusal } from './registry.ts'
 
 export interface RunnerOptions {
   readonly state: State
   readonly objects: ObjectStore
+  readonly repositories: Repositories
   readonly builder: Builder
   readonly log: Log
 }
@@ -108,7 +111,7 @@ export class BuildRunner {
         const prefix = plan.steps.length === 1 ? '' : `Step #${index}${step.id ? ` - "${step.id}"` : ''}`
         if (prefix) log.line(`Starting ${prefix}`)
         const onLine = prefix ? (line: string) => log.line(`${prefix}: ${line}`) : log.line
-        const run = () => this.#step(step, index, source, made, onLine, signal)
+        const run = () => this.#step(build, step, index, source, made, onLine, signal)
         await this.#recordStep(key, index, run)
         if (prefix) log.line(`Finished ${prefix}`)
       }
@@ -133,6 +136,7 @@ export class BuildRunner {
   }
 
   async #step(
+    build: Build,
     { name, action }: Step,
     index: number,
     source: () => ReadableStream<Uint8Array>,
@@ -150,6 +154,8 @@ export class BuildRunner {
     if (action.does === 'push') {
       const image = made.get(withTag(action.tag))
       if (!image) throw failed(`An image does not exist locally with the tag: ${imageName(action.tag)}`)
+      const refusal = this.#pushRefusal(build, action.tag)
+      if (refusal !== undefined) throw failed(refusal)
       onLine(pushed(image))
       return
     }
@@ -166,10 +172,10 @@ export class BuildRunner {
     for (const image of result.images) made.set(withTag(image.name), image)
   }
 
-  #push({ plan }: Build, made: ReadonlyMap<string, BuiltImage>, log: BuildLog): Build['results'] {
+  #push(build: Build, made: ReadonlyMap<string, BuiltImage>, log: BuildLog): Build['results'] {
     log.line('PUSH')
     const startTime = this.#options.state.timestamp()
-    return plan.images.flatMap((wanted) => {
+    return build.plan.images.flatMap((wanted) => {
       const image = made.get(withTag(wanted))
       if (!image) {
         throw new Failed(
@@ -178,6 +184,11 @@ export class BuildRunner {
         )
       }
       log.line(`Pushing ${wanted}`)
+      const refusal = this.#pushRefusal(build, wanted)
+      if (refusal !== undefined) {
+        log.line(refusal)
+        throw new Failed('PUSH_FAILED', `failed to push because we ran out of retries. ${refusal}`)
+      }
       log.line(pushed(image))
       const pushTiming = { startTime, endTime: this.#options.state.timestamp() }
       const digest = image.digest === undefined ? {} : { digest: image.digest }
@@ -185,6 +196,11 @@ export class BuildRunner {
       const names = [...new Set([wanted, withTag(wanted)])]
       return names.map((name) => ({ name, ...digest, pushTiming }))
     })
+  }
+
+  #pushRefusal(build: Build, image: string): string | undefined {
+    const { state, repositories } = this.#options
+    return pushRefusal(state, repositories, build, image)
   }
 
   /** Runs a part of a build and records how long it took. */
