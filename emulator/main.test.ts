@@ -103,7 +103,9 @@ describe('starting', () => {
     )
     const emulator = spawnEmulator(['--port', String(port)])
     expect(await emulator.process.exited).toBe(1)
-    expect(await emulator.errors).toMatch(/^emulator: the port is taken: .*Name another with --port\.\n$/)
+    expect(await emulator.errors).toMatch(
+      /^emulator: port \d+ is taken: end what listens there, or name another with --port\.\n$/,
+    )
     other.close()
   })
 

@@ -39,7 +39,9 @@ function refuse(error: unknown): never {
   if (error instanceof ConfigError || error instanceof DataFolderError)
     process.stderr.write(`emulator: ${error.message}\n`)
   else if (error instanceof Error && code === 'EADDRINUSE')
-    process.stderr.write(`emulator: the port is taken: ${error.message}. Name another with --port.\n`)
+    process.stderr.write(
+      `emulator: port ${/\d+/.exec(error.message)?.[0] ?? ''} is taken: end what listens there, or name another with --port.\n`,
+    )
   else if (error instanceof Error && (code === 'EACCES' || code === 'EADDRNOTAVAIL'))
     process.stderr.write(`emulator: cannot listen: ${error.message}.\n`)
   else process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
