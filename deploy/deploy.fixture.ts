@@ -61,7 +61,11 @@ export async function openCloud({ mode, main = MAIN, flags = [] }: CloudOptions)
       url,
       folder,
       script: (name, args, more) =>
-        bash([join(FOLDER, name), '--project=demo-project', ...args], { NO_COLOR: '1', DEPLOY_WAIT: '60', ...more }),
+        bash([join(FOLDER, name), '--project=demo-project', ...args], {
+          NO_COLOR: '1',
+          DEPLOY_WAIT: '60',
+          ...more,
+        }),
       async google(method, path, body) {
         const response = await fetch(`${url}${path}`, {
           method,
