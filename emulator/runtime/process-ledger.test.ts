@@ -17,9 +17,11 @@ afterEach(async () => {
   rmSync(parent, { recursive: true, force: true })
 })
 
-function open(ended: number[] = []) {
+async function open(ended: number[] = []) {
   const end = (pid: number) => Promise.resolve(void ended.push(pid))
-  return openLedger({ parent, end })
+  const ledger = openLedger({ parent, end })
+  await ledger.cleared
+  return ledger
 }
 
 /** Makes a ledger look like that of an emulator that has been killed: its process number is a living one's by now. */

@@ -11,6 +11,8 @@ const FOLDER = 'invoker-processes-'
 const OWNER = 'emulator'
 
 export interface ProcessLedger {
+  /** Resolves when what emulators that are gone have left is ended. Nothing has to wait for it: every port is a fresh one. */
+  readonly cleared: Promise<void>
   /** A home of their own for the processes: the developer's own Google credentials must never be what answers. */
   readonly home: string
   add(pid: number): void
@@ -25,9 +27,9 @@ export interface LedgerOptions {
   readonly parent?: string
 }
 
-/** Ends what emulators that are gone have left, and opens a ledger of this one's own. */
-export async function openLedger({ end, parent = tmpdir() }: LedgerOptions): Promise<ProcessLedger> {
-  await endLeftovers(parent, end)
+/** Begins to end what emulators that are gone have left, and opens a ledger of this one's own. */
+export function openLedger({ end, parent = tmpdir() }: LedgerOptions): ProcessLedger {
+  const cleared = endLeftovers({ end, parent })
   const folder = mkdtempSync(join(parent, FOLDER))
   const home = join(folder, 'home')
   mkdirSync(home)
@@ -35,6 +37,11 @@ export async function openLedger({ end, parent = tmpdir() }: LedgerOptions): Pro
     writeFileSync(join(folder, name), `${pid} ${beganAt(pid) ?? ''}`)
   write(OWNER, process.pid)
   return {
+    // What could not be ended now is still written down for the next one.
+    cleared: cleared.then(
+      () => {},
+      () => {},
+    ),
     home,
     add: (pid) => write(String(pid), pid),
     remove: (pid) => rmSync(join(folder, String(pid)), { force: true }),
@@ -42,20 +49,26 @@ export async function openLedger({ end, parent = tmpdir() }: LedgerOptions): Pro
   }
 }
 
-async function endLeftovers(parent: string, end: LedgerOptions['end']): Promise<void> {
-  for (const name of readdirSync(parent)) {
-    if (!name.startsWith(FOLDER)) continue
-    const folder = join(parent, name)
-    // Another user's, or one that is just being made or removed: not ours to clear.
-    const owner = read(join(folder, OWNER))
-    if (!owner || isRunning(owner)) continue
-    const left = readdirSync(folder).filter((entry) => /^\d+$/.test(entry))
-    for (const entry of left) {
-      const started = read(join(folder, entry))
-      if (started && isRunning(started)) await end(started.pid)
-    }
-    rmSync(folder, { recursive: true, force: true })
-  }
+/** Ends what emulators that are gone have left. Gives the number of processes. */
+export async function endLeftovers({ end, parent = tmpdir() }: LedgerOptions): Promise<number> {
+  const folders = readdirSync(parent).filter((name) => name.startsWith(FOLDER))
+  const ended = await Promise.all(
+    folders.map(async (name) => {
+      const folder = join(parent, name)
+      // Another user's, or one that is just being made or removed: not ours to clear.
+      const owner = read(join(folder, OWNER))
+      if (!owner || isRunning(owner)) return 0
+      const entries = readdirSync(folder).filter((entry) => /^\d+$/.test(entry))
+      const left = entries
+        .map((entry) => read(join(folder, entry)))
+        .filter((started) => started !== undefined)
+        .filter(isRunning)
+      await Promise.all(left.map(({ pid }) => end(pid)))
+      rmSync(folder, { recursive: true, force: true })
+      return left.length
+    }),
+  )
+  return ended.reduce((sum, count) => sum + count, 0)
 }
 
 interface Started {
@@ -82,7 +95,9 @@ function beganAt(pid: number): string | undefined {
   try {
     // The 22nd field; the second one, the command's name, may itself hold spaces and parentheses.
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    // One that has ended, and that nobody has asked about yet, still has a number.
+    return fields[0] === 'Z' ? undefined : fields[19]
   } catch {
     if (process.platform === 'linux') return undefined
   }

@@ -40,7 +40,7 @@ export function createProcessRuntime(options: ProcessOptions): ProcessRuntime {
   const { connectInstance, onLog, startTime, stopTime = STOP_TIME } = options
   const commands = new Map(Object.entries(options.images))
   const instances = new Map<string, Instance>()
-  let ledger: Promise<ProcessLedger> | undefined
+  let ledger: ProcessLedger | undefined
   let closed = false
 
   const openOnce = () => (ledger ??= openLedger({ end: (pid) => endGroup(pid, stopTime) }))
@@ -89,9 +89,7 @@ export function createProcessRuntime(options: ProcessOptions): ProcessRuntime {
       if (command === undefined) return imageNotFound(revision)
       const key = serviceKey(revision)
       const argv = typeof command === 'string' ? ['/bin/sh', '-c', command] : command
-      const processes = await openOnce()
-      // Closed meanwhile: what is started now nobody would end.
-      if (closed) return didNotListen(revision)
+      const processes = openOnce()
       const instance = startInstance(revision, argv, processes, instances.get(key))
       instances.set(key, instance)
       if (await instance.listens) return { ready: true, imageDigest: digestOf(image, command) }
@@ -116,8 +114,7 @@ export function createProcessRuntime(options: ProcessOptions): ProcessRuntime {
       closed = true
       await Promise.all([...instances.values()].map((instance) => instance.stop()))
       instances.clear()
-      const opened = await ledger
-      opened?.close()
+      ledger?.close()
     },
   }
 }
@@ -171,7 +168,7 @@ function spawn({ argv, env, port, stopTime, onLine, processes }: Launch): Run {
 const LOOK = 10
 
 /** Resolves when nothing of a process group runs any more: a shell may be gone before what it has started. */
-async function endGroup(pid: number, stopTime: number): Promise<void> {
+export async function endGroup(pid: number, stopTime: number): Promise<void> {
   if (!signalGroup(pid, 'SIGTERM')) return
   const until = performance.now() + stopTime
   while (signalGroup(pid, 0)) {
