@@ -98,10 +98,7 @@ async function firstState(): Promise<State> {
   }).then((state) => {
     const resets = Object.values(state)
       .filter((value) => value instanceof Collection)
-      .map((collection) => {
-        const first = collection.snapshot()
-        return () => collection.restore(first)
-      })
+      .map((collection) => collection.checkpoint())
     return { state, reset: () => resets.map((reset) => reset()) }
   })
   const { state, reset } = await shared

@@ -17,7 +17,7 @@ export class Store {
   readonly #put
   readonly #delete
   readonly #listeners = new Set<() => void>()
-  readonly #collections = new Map<string, Collection<object>>()
+  readonly #collections: Revertible[] = []
 
   /** `folder` undefined: memory. */
   constructor(folder?: string) {
@@ -45,19 +45,17 @@ export class Store {
         changed: () => this.#changed(),
       },
     )
-    this.#collections.set(name, collection as unknown as Collection<object>)
+    this.#collections.push(collection)
     return collection
   }
 
   /** Either all that `work` puts is kept, or, when it throws, nothing. `work` must not wait. */
   transaction<R>(work: () => R): R {
-    const before = [...this.#collections.values()].map(
-      (collection) => [collection, collection.snapshot()] as const,
-    )
+    const undo = this.#collections.map((collection) => collection.checkpoint())
     try {
       return this.#db.transaction(work)()
     } catch (error) {
-      for (const [collection, snapshot] of before) collection.restore(snapshot)
+      for (const revert of undo) revert()
       this.#changed()
       throw error
     }
@@ -79,6 +77,10 @@ export class Store {
   }
 }
 
+interface Revertible {
+  checkpoint(): () => void
+}
+
 interface Writer<T> {
   put(key: string, value: T): void
   delete(key: string): void
@@ -87,7 +89,7 @@ interface Writer<T> {
 }
 
 /** Values by key, in the order of their making. Values are immutable: change one by putting another. */
-export class Collection<T extends object> {
+export class Collection<T extends object> implements Revertible {
   #values: Map<string, T>
   readonly #writer: Writer<T>
 
@@ -131,8 +133,12 @@ export class Collection<T extends object> {
     return new Map(this.#values)
   }
 
-  restore(snapshot: ReadonlyMap<string, T>): void {
-    this.#values = new Map(snapshot)
+  /** Remembers the values there are. Returns the way back to them. */
+  checkpoint(): () => void {
+    const values = new Map(this.#values)
+    return () => {
+      this.#values = new Map(values)
+    }
   }
 }
 
