@@ -10,8 +10,8 @@ mkdir -p "$apt"/{lists/partial,archives/partial,none,packages}
 : >"$apt/status"
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 # The mirror that this machine takes its own packages from, in either of apt's two forms.
-mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
-  sed -nE 's/^URIs: *([^ ]+).*/\1/p; s/^deb +(\[[^]]*\] +)?([^ ]+) .*/\2/p' | grep -v security | head -n 1)
+mirror=$( (cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null || true) |
+  sed -nE 's/^URIs: *([^ ]+).*/\1/p; s/^deb +(\[[^]]*\] +)?([^ ]+) .*/\2/p' | grep '/debian/*$' | head -n 1)
 echo "deb [signed-by=$keys] $mirror forky main" >"$apt/sources.list"
 options=(
   -qq -o "Dir::State::lists=$apt/lists" -o "Dir::State::status=$apt/status" -o "Dir::Cache=$apt"
