@@ -374,7 +374,7 @@ function parseFlags(args: readonly string[]): Readonly<Record<string, readonly s
   add('config', 'FILE', 'a YAML file with any of these settings, by their names here')
   command.addHelpText(
     'after',
-    `\nEvery flag is also a variable: --project-number is ${PREFIX}PROJECT_NUMBER. Several values stand with ; between them.\n"emulator env" points a shell at a running emulator: see "emulator env --help".`,
+    `\nEvery flag is also a variable: --project-number is ${PREFIX}PROJECT_NUMBER. Several values stand with ; between them.\nCommands for one that runs, each with --help: "emulator env" points a shell at it, "import" and "export" carry services and policies, "down" ends it.`,
   )
   try {
     command.parse([...args], { from: 'user' })

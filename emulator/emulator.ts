@@ -48,6 +48,8 @@ export interface EmulatorOptions {
   readonly log?: (line: string) => void
   /** Commands that stand for images, for programs that embed the emulator; a string is for the shell. */
   readonly images?: Readonly<Record<string, string | readonly string[]>>
+  /** Called when `emulator down` asks for the end. Default: that is refused. */
+  readonly onShutdown?: () => void
 }
 
 export interface Emulator {
@@ -211,6 +213,9 @@ export async function startEmulator(
           certificate: async () => (await authority()).certificate,
           tunnels: ({ address }) => isLoopback(address),
           googlePort: async () => (await googleDoor()).port,
+          ...(options.onShutdown && {
+            shutdown: { permits: ({ address }) => isLoopback(address), begin: options.onShutdown },
+          }),
           rehearsal: {
             async advance(milliseconds) {
               time.advance(milliseconds)

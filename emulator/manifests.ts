@@ -1,6 +1,7 @@
 /**
- * Google's own documents, applied at start: services as `gcloud run services replace` takes them (and `describe` prints
- * them), and policies as `gcloud run services get-iam-policy` prints them, in files named `SERVICE.policy.yaml`.
+ * Google's own documents, applied: services as `gcloud run services replace` takes them (and `describe` and `list` print
+ * them), and policies as `get-iam-policy` prints them. A policy does not say whose it is, so its file does:
+ * `SERVICE.policy.yaml`, `SERVICE.REGION.policy.yaml` outside the usual region, and `policy.yaml` for the project's.
  *
  * They go through Google's REST calls, as the project's owner would make them.
  */
@@ -27,7 +28,10 @@ export interface ServiceManifest {
 
 export interface PolicyManifest {
   readonly file: string
-  readonly service: string
+  /** Undefined is the project. */
+  readonly service: string | undefined
+  /** Undefined is that of the service's manifest, or the emulator's own. */
+  readonly region: string | undefined
   readonly members: readonly string[]
   readonly policy: Readonly<Record<string, unknown>>
 }
@@ -49,7 +53,8 @@ export interface ApplyOptions {
 }
 
 const DOCUMENT = /\.(?:ya?ml|json)$/i
-const POLICY = /\.policy\.(?:ya?ml|json)$/i
+// A service's name holds no dot.
+const POLICY = /^(?:(?<service>[^.]+)\.(?:(?<region>[^.]+)\.)?)?policy\.(?:ya?ml|json)$/i
 
 const serviceDocument = z.looseObject({
   kind: z.literal('Service'),
@@ -62,6 +67,8 @@ const serviceDocument = z.looseObject({
     })
     .optional(),
 })
+/** A policy that nobody has set is an etag alone. */
+const anyPolicy = z.looseObject({ kind: z.undefined().optional(), etag: z.string() })
 const policyDocument = z.looseObject({
   bindings: z
     .array(z.looseObject({ role: z.string(), members: z.array(z.string()).default([]) }))
@@ -73,9 +80,9 @@ export function readManifests(path: string): Manifests {
   const services: ServiceManifest[] = []
   const policies: PolicyManifest[] = []
   for (const file of filesAt(path)) {
-    const named = basename(file)
+    const named = POLICY.exec(basename(file))
     for (const document of documentsOf(file)) {
-      if (POLICY.test(named)) policies.push(policyManifest(file, named.replace(POLICY, ''), document))
+      if (named) policies.push(policyManifest(file, named.groups ?? {}, document))
       else services.push(serviceManifest(file, document))
     }
   }
@@ -106,9 +113,18 @@ export async function applyManifests(
     )
     if (failed) log(`${file}: ${name} does not serve: ${failed.message ?? 'no reason given'}`)
   }
-  for (const { file, service, policy } of policies) {
-    const resource = `/v1/projects/${project}/locations/${regions.get(service) ?? region}/services/${service}`
-    accepted(file, await call('POST', 'run.googleapis.com', `${resource}:setIamPolicy`, { policy }))
+  for (const { file, service, policy, region: named } of policies) {
+    const path = `/v1/projects/${project}`
+    const answer =
+      service === undefined
+        ? await call('POST', 'cloudresourcemanager.googleapis.com', `${path}:setIamPolicy`, { policy })
+        : await call(
+            'POST',
+            'run.googleapis.com',
+            `${path}/locations/${named ?? regions.get(service) ?? region}/services/${service}:setIamPolicy`,
+            { policy },
+          )
+    accepted(file, answer)
   }
 }
 
@@ -174,6 +190,10 @@ function documentsOf(file: string): readonly unknown[] {
 }
 
 function serviceManifest(file: string, value: unknown): ServiceManifest {
+  if (anyPolicy.safeParse(value).success)
+    throw new ConfigError(
+      `${file}: a policy does not say whose it is. Name its file SERVICE.policy.yaml, or policy.yaml for the project's.`,
+    )
   const document = checked(
     file,
     serviceDocument,
@@ -191,10 +211,14 @@ function serviceManifest(file: string, value: unknown): ServiceManifest {
   }
 }
 
-function policyManifest(file: string, service: string, value: unknown): PolicyManifest {
+function policyManifest(
+  file: string,
+  { service, region }: { readonly service?: string; readonly region?: string },
+  value: unknown,
+): PolicyManifest {
   const expected = 'a policy, as gcloud run services get-iam-policy prints it'
   const { etag: _, ...policy } = checked(file, policyDocument, value, expected)
-  return { file, service, members: policy.bindings.flatMap(({ members }) => members), policy }
+  return { file, service, region, members: policy.bindings.flatMap(({ members }) => members), policy }
 }
 
 function checked<S extends z.ZodType>(

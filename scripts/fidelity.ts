@@ -77,7 +77,7 @@ export function testNames(file: string, source: string): readonly string[] {
       const name = titleOf(first, source)
       if (name === undefined) return
       if (isCallOf(callee, ['describe'])) groups.push(name)
-      if (isCallOf(callee, ['test', 'it'])) names.push([...groups, name].join(SEPARATOR))
+      if (isCallOf(callee, ['test', 'it', 'gcloudTest'])) names.push([...groups, name].join(SEPARATOR))
     },
     'CallExpression:exit'({ callee, arguments: [first] }) {
       if (titleOf(first, source) !== undefined && isCallOf(callee, ['describe'])) groups.pop()
@@ -92,7 +92,7 @@ function titleOf(argument: Argument | undefined, source: string): string | undef
   return undefined
 }
 
-/** `test(…)`, `test.each(…)(…)`, `test.skipIf(…)(…)`; not `test.skip(…)` and `test.todo(…)`. */
+/** `test(…)`, `test.each(…)(…)`, `test.skipIf(…)(…)`, and `gcloudTest(…)` likewise; not `test.skip(…)` and `test.todo(…)`. */
 function isCallOf(callee: Expression, names: readonly string[]): boolean {
   if (callee.type === 'Identifier') return names.includes(callee.name)
   if (callee.type !== 'CallExpression' || callee.callee.type !== 'MemberExpression') return false

@@ -1,13 +1,21 @@
 /** `gcloud run deploy`: every flag of the tutorial and those that a deployment of it grows, and what is refused. */
 import { afterAll, beforeAll, describe, expect } from 'bun:test'
-import { cleanUp, emulator, gcloudAvailable, gcloudTest, PATIENCE, Shell } from './gcloud.fixture.ts'
+import {
+  cleanUp,
+  emulator,
+  gcloudAvailable,
+  gcloudTest,
+  PATIENCE,
+  REVISION,
+  Shell,
+} from './gcloud.fixture.ts'
 
 afterAll(cleanUp, PATIENCE)
 
 let shell: Shell
 beforeAll(async () => {
   if (!gcloudAvailable) return
-  const google = await emulator()
+  const google = await emulator({ image: { revision: REVISION } })
   shell = await (await Shell.open(google.url, 'intercept')).begin()
 }, PATIENCE)
 
@@ -78,18 +86,19 @@ describe('flags', () => {
   })
 
   gcloudTest('--no-traffic and --tag: a revision that is reached by its tag only', async () => {
-    await shell.ok(`gcloud run deploy tagged --image ${IMAGE} --allow-unauthenticated`)
+    const image = 'gcr.io/demo-project/revision'
+    await shell.ok(`gcloud run deploy tagged --image ${image} --allow-unauthenticated`)
     const { latestReadyRevisionName: first, url } = (await describeService('tagged')).status
     const { stderr } = await shell.run(
-      `gcloud run deploy tagged --image ${IMAGE} --no-traffic --tag candidate`,
+      `gcloud run deploy tagged --image ${image} --no-traffic --tag candidate`,
     )
     const address = /can be reached directly at .*?(https?:\/\/[\w.-]+)/.exec(stderr)?.[1]
     expect(address).toContain('://candidate---tagged-')
     const { status } = await describeService('tagged')
     expect(status.traffic).toContainEqual({ percent: 100, revisionName: first })
     expect(status.latestReadyRevisionName).not.toBe(first)
-    for (const each of [address, url])
-      expect(await shell.ok(`curl -s ${each}`)).toBe('Hello from the receiving service!')
+    expect(await shell.ok(`curl -s ${url}`)).toBe(first)
+    expect(await shell.ok(`curl -s ${address}`)).toBe(status.latestReadyRevisionName)
   })
 })
 

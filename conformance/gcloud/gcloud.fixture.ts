@@ -53,6 +53,9 @@ export async function emulator(config: Parameters<typeof startEmulator>[0] = {})
   return started
 }
 
+/** A command that stands for an image: its container says which revision it is. */
+export const REVISION = `exec '${process.execPath}' -e 'Bun.serve({ port: process.env.PORT, fetch: () => new Response(process.env.K_REVISION) })'`
+
 /** An emulator in a process of its own, on a data folder: it can be killed at any moment and started again. */
 export class Killable {
   readonly #flags: readonly string[]

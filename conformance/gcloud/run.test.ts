@@ -2,14 +2,22 @@
 import { afterAll, beforeAll, describe, expect } from 'bun:test'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-import { cleanUp, emulator, gcloudAvailable, gcloudTest, PATIENCE, Shell } from './gcloud.fixture.ts'
+import {
+  cleanUp,
+  emulator,
+  gcloudAvailable,
+  gcloudTest,
+  PATIENCE,
+  REVISION,
+  Shell,
+} from './gcloud.fixture.ts'
 
 afterAll(cleanUp, PATIENCE)
 
 let shell: Shell
 beforeAll(async () => {
   if (!gcloudAvailable) return
-  const google = await emulator()
+  const google = await emulator({ image: { revision: REVISION } })
   shell = await (await Shell.open(google.url, 'intercept')).begin()
   for (const name of ['one', 'two'])
     await shell.ok(
@@ -53,37 +61,51 @@ describe('services', () => {
     expect(replaced.status.latestReadyRevisionName).toStartWith('one-00003-')
   })
 
-  gcloudTest('update-traffic, by percent and by tag; revisions list and describe', async () => {
-    await shell.ok('gcloud run services update two --update-env-vars A=1')
-    const revisions = await shell.json('gcloud run revisions list --service two')
-    const names = revisions.map(({ metadata }: { metadata: { name: string } }) => metadata.name)
-    expect(names).toHaveLength(2)
-    const [newest, oldest] = names
+  gcloudTest(
+    'update-traffic, by percent and by tag, and requests go so; revisions list and describe',
+    async () => {
+      const deploy = 'gcloud run deploy split --image gcr.io/demo-project/revision --no-invoker-iam-check'
+      await shell.ok(deploy)
+      await shell.ok(`${deploy} --no-traffic`)
+      const url = 'http://split-123456789012.us-central1.run.app'
+      const answers = async (at = url) =>
+        new Set((await shell.ok(`for i in $(seq 60); do curl -s ${at}; echo; done`)).split('\n'))
+      const statuses = async () => (await describeService('split')).status.traffic
+      const revisions = await shell.json('gcloud run revisions list --service split')
+      const names = revisions.map(({ metadata }: { metadata: { name: string } }) => metadata.name)
+      expect(names).toHaveLength(2)
+      const [newest, oldest] = names
+      expect(await answers()).toEqual(new Set([oldest]))
 
-    await shell.ok(`gcloud run services update-traffic two --to-revisions ${oldest}=75,${newest}=25`)
-    const split = (await describeService('two')).status.traffic
-    expect(split).toContainEqual({ percent: 75, revisionName: oldest })
-    expect(split).toContainEqual({ percent: 25, revisionName: newest })
+      await shell.ok(`gcloud run services update-traffic split --to-revisions ${oldest}=75,${newest}=25`)
+      const split = await statuses()
+      expect(split).toContainEqual({ percent: 75, revisionName: oldest })
+      expect(split).toContainEqual({ percent: 25, revisionName: newest })
+      expect(await answers()).toEqual(new Set(names))
 
-    await shell.ok(`gcloud run services update-traffic two --set-tags blue=${oldest}`)
-    await shell.ok('gcloud run services update-traffic two --to-tags blue=100')
-    expect((await describeService('two')).status.traffic).toEqual([
-      { percent: 100, revisionName: oldest },
-      {
-        revisionName: oldest,
-        tag: 'blue',
-        url: 'http://blue---two-123456789012.us-central1.run.app',
-      },
-    ])
-    await shell.ok('gcloud run services update-traffic two --to-latest')
+      await shell.ok(`gcloud run services update-traffic split --set-tags blue=${newest}`)
+      await shell.ok(`gcloud run services update-traffic split --to-revisions ${oldest}=100`)
+      const blue = 'http://blue---split-123456789012.us-central1.run.app'
+      expect(await answers()).toEqual(new Set([oldest]))
+      expect(await answers(blue)).toEqual(new Set([newest]))
+      await shell.ok('gcloud run services update-traffic split --to-tags blue=100')
+      expect(await statuses()).toEqual([
+        { percent: 100, revisionName: newest },
+        { revisionName: newest, tag: 'blue', url: blue },
+      ])
+      expect(await answers()).toEqual(new Set([newest]))
+      await shell.ok('gcloud run services update-traffic split --to-latest --remove-tags blue')
+      expect(await statuses()).toEqual([{ percent: 100, revisionName: newest, latestRevision: true }])
+      expect(await shell.ok(`curl -s -o page -w '%{http_code}' ${blue}`)).toBe('404')
 
-    const [described, text] = await Promise.all([
-      shell.json(`gcloud run revisions describe ${oldest}`),
-      shell.ok(`gcloud run revisions describe ${newest}`),
-    ])
-    expect(described.metadata.name).toBe(oldest)
-    expect(text).toContain('gcr.io/demo-project/receiving-service')
-  })
+      const [described, text] = await Promise.all([
+        shell.json(`gcloud run revisions describe ${oldest}`),
+        shell.ok(`gcloud run revisions describe ${newest}`),
+      ])
+      expect(described.metadata.name).toBe(oldest)
+      expect(text).toContain('gcr.io/demo-project/revision')
+    },
+  )
 
   gcloudTest('delete; what is not there says so', async () => {
     await shell.ok(

@@ -3,10 +3,9 @@
  *
  * Standard output holds that and nothing else. What was set before is kept in one variable of the shell's.
  */
-import { type IncomingMessage, request } from 'node:http'
-import { text } from 'node:stream/consumers'
-import { Command, CommanderError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { z } from 'zod'
+import { ask, CommandFailure, readAnswer, runCommand, urlOption, usualUrl } from './emulator-at.ts'
 import { type EmulatorFacts, environmentFor, type Mode } from './environment.ts'
 import { type Assignments, evaluation, SHELLS, type Shell, script, shellOf } from './shells.ts'
 import { writePlaces } from './trust.ts'
@@ -14,15 +13,8 @@ import { writePlaces } from './trust.ts'
 /** Not one of the emulator's own `INVOKER_` variables: the emulator may be started in the same shell. */
 const BEFORE = '_INVOKER_ENV_BEFORE'
 const COMMAND = 'bun run emulator env'
-/** How long the emulator may take to answer. Milliseconds. */
-const PATIENCE = 5000
 
 type Variables = Readonly<Record<string, string | undefined>>
-
-/** A person's mistake: one line. */
-class EnvError extends Error {
-  readonly code = 'ERR_ENV'
-}
 
 const facts = z.object({
   project: z.string(),
@@ -34,21 +26,21 @@ const facts = z.object({
 const saved = z.record(z.string(), z.string().nullable())
 
 /** Runs the command. Returns the exit code. */
-export async function env(args: readonly string[]): Promise<number> {
-  try {
+export function env(args: readonly string[]): Promise<number> {
+  return runCommand('env', async () => {
     const options = parse(args)
     const shell = options.shell ?? shellOf(process.env.SHELL, process.platform)
     const before = savedIn(process.env)
     const assignments = options.unset ? takenBack(before) : await pointed(options, shell, before)
     process.stdout.write(script(shell, assignments))
     return 0
-  } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return 0
-    if (!(error instanceof EnvError) && !(error instanceof CommanderError)) throw error
-    const message = error.message.replace(/^error: /, '').replace(/\s+/g, ' ')
-    process.stderr.write(`emulator env: ${message}\n`)
-    return 1
-  }
+  })
+}
+
+/** A shell's variables as they are without an emulator. */
+export function withoutEmulator(variables: Variables): Variables {
+  const before = savedIn(variables)
+  return { ...variables, ...Object.fromEntries(takenBack(before)) }
 }
 
 interface Options {
@@ -64,12 +56,7 @@ interface Options {
 function parse(args: readonly string[]): Options {
   const command = new Command('emulator env')
     .description('Prints what points this shell at a running emulator: gcloud, curl and any other program.')
-    .addOption(
-      new Option(
-        '--url <url>',
-        'where the emulator is (http://127.0.0.1:8080, or the port that INVOKER_PORT names)',
-      ).argParser((value) => emulatorUrl(value, '--url')),
-    )
+    .addOption(urlOption())
     .addOption(
       new Option('--mode <mode>', "Google's own addresses through a proxy, or other addresses for gcloud")
         .choices(['intercept', 'override'])
@@ -94,21 +81,7 @@ function parse(args: readonly string[]): Options {
           .join('\n            ')}`,
     )
   const options = command.parse([...args], { from: 'user' }).opts<Omit<Options, 'url'> & { url?: URL }>()
-  return { ...options, url: options.url ?? usualUrl(process.env.INVOKER_PORT || '8080') }
-}
-
-/** Where an emulator is that was started in such a shell as this one. */
-function usualUrl(port: string): URL {
-  return emulatorUrl(`http://127.0.0.1:${port}`, 'INVOKER_PORT')
-}
-
-function emulatorUrl(value: string, origin: string): URL {
-  const url = URL.canParse(value) ? new URL(value) : undefined
-  if (url?.protocol !== 'http:' || url.pathname !== '/')
-    throw new EnvError(
-      `${origin}: expected an address such as http://127.0.0.1:8080, got ${JSON.stringify(value)}.`,
-    )
-  return url
+  return { ...options, url: options.url ?? usualUrl(process.env) }
 }
 
 /** The assignments that point a shell at the emulator, and one that remembers what they replace. */
@@ -122,7 +95,7 @@ async function pointed(
     ...process.env,
     ...Object.fromEntries([...before].map(([name, value]) => [name, value ?? undefined])),
   }
-  const known = await ask(url, '/_emulator/environment').then(readFacts(url))
+  const known: EmulatorFacts = readAnswer(url, await ask(url, '/_emulator/environment'), facts)
   const places = await writePlaces(await ask(url, '/_emulator/ca.pem'), options, current, Date.now())
   const environment = environmentFor({
     mode,
@@ -174,41 +147,13 @@ function savedIn(variables: Variables): Map<string, string | null> {
   try {
     return new Map(Object.entries(saved.parse(JSON.parse(kept))))
   } catch {
-    throw new EnvError(`${BEFORE} holds what was set before, and has been changed: open a new shell instead.`)
+    throw new CommandFailure(
+      `${BEFORE} holds what was set before, and has been changed: open a new shell instead.`,
+    )
   }
 }
 
 function takenBack(before: ReadonlyMap<string, string | null>): Assignments {
   const restored = [...before].map(([name, value]) => [name, value ?? undefined] as const)
   return new Map(before.size > 0 ? [...restored, [BEFORE, undefined] as const] : [])
-}
-
-function readFacts(url: URL) {
-  return (body: string): EmulatorFacts => {
-    try {
-      return facts.parse(JSON.parse(body))
-    } catch {
-      throw notTheEmulator(url)
-    }
-  }
-}
-
-/** One request, past every proxy that this shell may have. */
-async function ask(url: URL, path: string): Promise<string> {
-  const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const asked = request(new URL(path, url), { timeout: PATIENCE }, resolve)
-    asked.on('timeout', () => asked.destroy(new Error(`no answer within ${PATIENCE / 1000} s`)))
-    asked.on('error', reject)
-    asked.end()
-  }).catch((cause: Error) => {
-    throw new EnvError(
-      `no emulator answers at ${url.origin} (${cause.message}). Start it with "bun run emulator", or say where it is with --url.`,
-    )
-  })
-  if (response.statusCode !== 200) throw notTheEmulator(url)
-  return text(response)
-}
-
-function notTheEmulator(url: URL): EnvError {
-  return new EnvError(`what answers at ${url.origin} is not the emulator. Say where it is with --url.`)
 }

@@ -6,7 +6,16 @@ import { type Emulator, startEmulator } from '../emulator.ts'
 import { DataFolderError } from '../state/database.ts'
 
 export async function serve(args: readonly string[]): Promise<void> {
-  const emulator = await start(args).catch(refuse)
+  let running: Emulator | undefined
+  let closing = false
+  const end = () => {
+    // Whoever asks a second time does not want to wait; one that is just starting has nothing to end in order.
+    if (closing || !running) process.exit(1)
+    closing = true
+    void running.close().then(() => process.exit(0))
+  }
+  const emulator = await start(args, end).catch(refuse)
+  running = emulator
   process.stdout.write(describe(emulator))
   emulator.state.decisions.onAdd((decision) => {
     const { status, method, service, host, path } = decision
@@ -16,20 +25,12 @@ export async function serve(args: readonly string[]): Promise<void> {
   // Nobody has to wait for what another life has left; where no engine answers there is nothing to remove.
   void emulator.removeLeftovers()
 
-  let closing = false
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      // A second signal does not wait.
-      if (closing) process.exit(1)
-      closing = true
-      void emulator.close().then(() => process.exit(0))
-    })
-  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, end)
 }
 
-async function start(args: readonly string[]): Promise<Emulator> {
+async function start(args: readonly string[], onShutdown: () => void): Promise<Emulator> {
   const config = readConfig(args, process.env)
-  return startEmulator(config, { log: (line) => process.stderr.write(`${line}\n`) })
+  return startEmulator(config, { log: (line) => process.stderr.write(`${line}\n`), onShutdown })
 }
 
 /** Whatever a person can mend is one line; anything else is a fault and keeps its trace. */

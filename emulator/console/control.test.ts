@@ -122,3 +122,38 @@ test('tells what a shell needs to be pointed here', async () => {
   })
   expect((await get('/_emulator/ca.pem')).text).toBe('PEM\n')
 })
+
+describe('the end, when it is asked for', () => {
+  const begun: string[] = []
+  const ask = async (address: string, contentType: string, shutdown = true) => {
+    const control = createControl({
+      state,
+      certificate: async () => 'PEM\n',
+      tunnels: () => true,
+      googlePort: () => Promise.reject(new Error('nothing is pushed here')),
+      ...(shutdown && {
+        shutdown: {
+          permits: (peer: { address: string }) => peer.address === '127.0.0.1',
+          begin: () => void begun.push('end'),
+        },
+      }),
+    })
+    const { status } = await control.request(
+      '/_emulator/shutdown',
+      { method: 'POST', headers: { 'content-type': contentType }, body: '{}' },
+      { host: 'localhost', scheme: 'http', peer: { address } },
+    )
+    await new Promise(setImmediate)
+    return [status, ...begun.splice(0)]
+  }
+
+  test('is begun for this machine alone, and not by a page in a browser', async () => {
+    expect(await ask('127.0.0.1', 'application/json')).toEqual([200, 'end'])
+    expect(await ask('172.17.0.2', 'application/json')).toEqual([403])
+    expect(await ask('127.0.0.1', 'text/plain')).toEqual([400])
+  })
+
+  test('is refused by an emulator that is part of another program', async () => {
+    expect(await ask('127.0.0.1', 'application/json', false)).toEqual([403])
+  })
+})

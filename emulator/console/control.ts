@@ -1,17 +1,20 @@
 /** The emulator's own API, under `/_emulator/` and nowhere else: what it is doing, and why it decided as it did. */
 import { Hono } from 'hono'
+import { z } from 'zod'
 import type { Decision } from '../decision/decision.ts'
 import { why } from '../decision/decision.ts'
 import type { Peer, RoomEnv } from '../front/request.ts'
 import { serviceUrl } from '../state/names.ts'
 import { createPush, type PushOptions } from './push.ts'
-import { type Rehearsal, rehearsalRoutes } from './rehearsal.ts'
+import { type Rehearsal, readRequest, rehearsalRoutes } from './rehearsal.ts'
 
 export interface ControlOptions extends PushOptions {
   /** PEM of the certificate that programs have to trust. */
   readonly certificate: () => Promise<string>
   /** Whether hosts that are not Google's are reached through here, for this peer. */
   readonly tunnels: (peer: Peer) => boolean
+  /** Ends the emulator for programs of its own machine. Without it that is left to whoever started it. */
+  readonly shutdown?: { readonly permits: (peer: Peer) => boolean; readonly begin: () => void }
   /** Without it a test cannot let time pass or begin anew. */
   readonly rehearsal?: Rehearsal
 }
@@ -24,6 +27,7 @@ export function createControl({
   certificate,
   tunnels,
   rehearsal,
+  shutdown,
   googlePort,
 }: ControlOptions): Hono<RoomEnv> {
   const app = new Hono<RoomEnv>()
@@ -70,6 +74,20 @@ export function createControl({
 
   /** One request as Pub/Sub, Cloud Scheduler, Cloud Tasks or Eventarc makes it. */
   app.post('/_emulator/push', createPush({ state, googlePort }))
+
+  /** `{}` ends the emulator, as a signal would. Answers with the process to wait for. */
+  app.post('/_emulator/shutdown', async (c) => {
+    if (!shutdown?.permits(c.env.peer)) {
+      const owner = shutdown
+        ? 'a program of its own machine, or whatever started its container'
+        : 'its program'
+      return c.json({ error: `This emulator is ended by ${owner}.` }, 403)
+    }
+    const request = await readRequest(c, z.strictObject({}))
+    if ('error' in request) return c.json(request, 400)
+    setImmediate(shutdown.begin) // the answer goes first
+    return c.json({ pid: process.pid })
+  })
 
   /** The services there are, with the URL of each. */
   app.get('/_emulator/services', (c) =>

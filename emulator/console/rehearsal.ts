@@ -30,14 +30,14 @@ const tokenRequest = z.strictObject({
 export function rehearsalRoutes(app: Hono<RoomEnv>, state: State, { advance, reset }: Rehearsal): void {
   /** `{"advance": 3600000}` lets an hour pass. */
   app.post('/_emulator/clock', async (c) => {
-    const request = await read(c, clockRequest)
+    const request = await readRequest(c, clockRequest)
     if ('error' in request) return c.json(request, 400)
     await advance(request.value.advance)
     return c.json({ time: state.timestamp() })
   })
 
   app.post('/_emulator/reset', async (c) => {
-    const request = await read(c, z.strictObject({}))
+    const request = await readRequest(c, z.strictObject({}))
     if ('error' in request) return c.json(request, 400)
     await reset()
     return c.json({})
@@ -45,7 +45,7 @@ export function rehearsalRoutes(app: Hono<RoomEnv>, state: State, { advance, res
 
   /** An ID token as that account's own metadata server would give it, whether or not it runs anywhere. */
   app.post('/_emulator/tokens', async (c) => {
-    const request = await read(c, tokenRequest)
+    const request = await readRequest(c, tokenRequest)
     if ('error' in request) return c.json(request, 400)
     const { serviceAccount, audience } = request.value
     const account = state.serviceAccount(serviceAccount)
@@ -55,7 +55,8 @@ export function rehearsalRoutes(app: Hono<RoomEnv>, state: State, { advance, res
   })
 }
 
-async function read<S extends z.ZodType>(
+/** The body of a request: JSON, and said to be. */
+export async function readRequest<S extends z.ZodType>(
   c: Context<RoomEnv>,
   schema: S,
 ): Promise<{ readonly value: z.output<S> } | { readonly error: string }> {

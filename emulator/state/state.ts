@@ -1,6 +1,7 @@
 /** Everything that the emulator remembers, and the first contents of an empty one. */
 import { createHash, randomBytes } from 'node:crypto'
 import type { Decision } from '../decision/decision.ts'
+import { newEtag } from '../iam/etag.ts'
 import type { Policy } from '../iam/policy.ts'
 import type { Clock } from '../tokens/clock.ts'
 import { KeyRing, type SigningKey } from '../tokens/keys.ts'
@@ -230,8 +231,7 @@ const INITIALLY_ENABLED: readonly string[] = [
 
 /** A policy with a fresh etag. */
 export function newPolicy(bindings: Policy['bindings'], version = 1): Policy {
-  // base64url: gcloud turns `+/` into `-_` on its way back.
-  return { version, etag: `Bw${randomBytes(7).toString('base64url')}=`, bindings }
+  return { version, etag: newEtag(randomBytes), bindings }
 }
 
 /** Key of a secret in its collection: the secret itself is not kept. */

@@ -1,6 +1,6 @@
 /** A {@link CloudRun} over HTTP: Google's REST calls for what Google offers, `/_emulator/` for the rest. */
 import { defaultComputeServiceAccount, type Place, serviceAccountEmail, serviceUrl } from '../state/names.ts'
-import type { CallOptions, CloudRun, ExplainedDecision, ServiceOptions } from './cloud-run.ts'
+import type { CallOptions, CloudRun, ExplainedDecision, PushResult, ServiceOptions } from './cloud-run.ts'
 import { type Binding, Google } from './google.ts'
 import { send } from './http.ts'
 
@@ -38,6 +38,7 @@ export async function connect(options: ClientOptions): Promise<CloudRun> {
 
   const emailOf = (account: string) =>
     account.includes('@') ? account : serviceAccountEmail(account, project)
+  const accountOf = (as: string) => (as === 'default' ? defaultComputeServiceAccount(facts) : emailOf(as))
   const memberOf = (member: string) =>
     /^(?:allUsers|allAuthenticatedUsers)$|:/.test(member) ? member : `serviceAccount:${emailOf(member)}`
   const urlOf = (service: string) => serviceUrl({ project, region, name: service }, facts)
@@ -76,7 +77,7 @@ export async function connect(options: ClientOptions): Promise<CloudRun> {
       google.changePolicy(service, (bindings) => withoutMember(bindings, role, memberOf(member))),
     async token({ as, audience }) {
       const answer = await command(url, '/_emulator/tokens', {
-        serviceAccount: as === 'default' ? defaultComputeServiceAccount(facts) : emailOf(as),
+        serviceAccount: accountOf(as),
         audience: audience in services ? urlOf(audience) : audience,
       })
       return (answer as { readonly token: string }).token
@@ -88,6 +89,10 @@ export async function connect(options: ClientOptions): Promise<CloudRun> {
         ...(method === undefined ? {} : { method }),
         ...(body === undefined ? {} : { body }),
       })
+    },
+    async push(service, { as, ...rest }) {
+      const account = as === undefined ? {} : { serviceAccount: accountOf(as) }
+      return (await command(url, '/_emulator/push', { ...rest, ...account, service })) as PushResult
     },
     async decisions(service) {
       const query = new URLSearchParams({ limit: '1000', ...(service === undefined ? {} : { service }) })

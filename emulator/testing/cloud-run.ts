@@ -29,6 +29,38 @@ export interface CallOptions {
   readonly body?: string | Uint8Array
 }
 
+/** One request as a product of Google's makes it. */
+export interface PushOptions {
+  readonly product: 'pubsub' | 'scheduler' | 'tasks' | 'eventarc'
+  /** Account id or email of the service account whose token goes with it. Without it no token is sent. */
+  readonly as?: string
+  /** Default `/`. */
+  readonly path?: string
+  /** Default: what the product itself would say, mostly the whole URL. */
+  readonly audience?: string
+  /** A string goes as it is, anything else as JSON: Pub/Sub's within its envelope. */
+  readonly body?: unknown
+  /** What else the product takes at `/_emulator/push`: `attributes`, `queue`, the `type` and `source` of an event, … */
+  readonly [more: string]: unknown
+}
+
+/** What was sent, what came back, and why. */
+export interface PushResult {
+  readonly request: {
+    readonly method: string
+    readonly url: string
+    readonly headers: Readonly<Record<string, string>>
+    readonly body: string
+    readonly audience?: string
+  }
+  readonly response: {
+    readonly status: number
+    readonly headers: Readonly<Record<string, string>>
+    readonly body: string
+  }
+  readonly decision: ExplainedDecision
+}
+
 /** A decision of the front door, with the one line that says why. */
 export type ExplainedDecision = Decision & { readonly why: string }
 
@@ -56,6 +88,8 @@ export interface CloudRun {
   token(options: TokenOptions): Promise<string>
   /** Calls a service by its host name. */
   call(service: string, options?: CallOptions): Promise<Response>
+  /** Calls a service as Pub/Sub, Cloud Scheduler, Cloud Tasks or Eventarc does. */
+  push(service: string, options: PushOptions): Promise<PushResult>
   /** What the front door decided, oldest first; of one service, where it is named. */
   decisions(service?: string): Promise<readonly ExplainedDecision[]>
   readonly clock: {

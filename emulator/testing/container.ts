@@ -21,7 +21,15 @@ import { googleHosts } from '../runtime/google-hosts.ts'
 import { type Place, serviceHosts } from '../state/names.ts'
 import { trustEnvironment, trustFiles, writeTrust } from '../trust.ts'
 import { connect } from './client.ts'
-import type { CallOptions, CloudRun, ExplainedDecision, ServiceOptions, TokenOptions } from './cloud-run.ts'
+import type {
+  CallOptions,
+  CloudRun,
+  ExplainedDecision,
+  PushOptions,
+  PushResult,
+  ServiceOptions,
+  TokenOptions,
+} from './cloud-run.ts'
 
 const HTTP_PORT = 80
 const TLS_PORT = 443
@@ -202,6 +210,9 @@ export class StartedCloudRunEmulatorContainer extends AbstractStartedContainer i
   }
   call(service: string, options?: CallOptions): Promise<Response> {
     return this.#cloud.call(service, options)
+  }
+  push(service: string, options: PushOptions): Promise<PushResult> {
+    return this.#cloud.push(service, options)
   }
   decisions(service?: string): Promise<readonly ExplainedDecision[]> {
     return this.#cloud.decisions(service)

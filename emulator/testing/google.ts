@@ -112,7 +112,7 @@ export class Google {
   }
 
   async #call(method: string, host: string, path: string, body?: object, again = false): Promise<unknown> {
-    this.#token ??= this.#signIn()
+    this.#token ??= signIn(this.#options.url)
     const response = await send(this.#options.url, `https://${host}${path}`, {
       method,
       headers: { authorization: `Bearer ${await this.#token}`, 'content-type': 'application/json' },
@@ -141,34 +141,34 @@ export class Google {
       throw error
     }
   }
+}
 
-  /** As `gcloud auth login` does: the consent page sends a code back, which buys a token. */
-  async #signIn(): Promise<string> {
-    const verifier = randomBytes(32).toString('base64url')
-    const redirectUri = 'http://localhost:8085/'
-    const consent = new URLSearchParams({
-      response_type: 'code',
+/** Signs the project's owner in as `gcloud auth login` does: the consent page sends a code back, which buys a token. */
+export async function signIn(url: string): Promise<string> {
+  const verifier = randomBytes(32).toString('base64url')
+  const redirectUri = 'http://localhost:8085/'
+  const consent = new URLSearchParams({
+    response_type: 'code',
+    client_id: CLIENT,
+    redirect_uri: redirectUri,
+    scope: SCOPES,
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+    code_challenge_method: 'S256',
+  })
+  const redirect = await send(url, `https://accounts.google.com/o/oauth2/auth?${consent}`)
+  const code = new URL(redirect.headers.get('location') ?? redirectUri).searchParams.get('code') ?? ''
+  const answer = await send(url, 'https://oauth2.googleapis.com/token', {
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams({
+      grant_type: 'authorization_code',
+      code,
       client_id: CLIENT,
+      client_secret: '',
       redirect_uri: redirectUri,
-      scope: SCOPES,
-      code_challenge: createHash('sha256').update(verifier).digest('base64url'),
-      code_challenge_method: 'S256',
-    })
-    const redirect = await send(this.#options.url, `https://accounts.google.com/o/oauth2/auth?${consent}`)
-    const code = new URL(redirect.headers.get('location') ?? redirectUri).searchParams.get('code') ?? ''
-    const answer = await send(this.#options.url, 'https://oauth2.googleapis.com/token', {
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
-      body: new URLSearchParams({
-        grant_type: 'authorization_code',
-        code,
-        client_id: CLIENT,
-        client_secret: '',
-        redirect_uri: redirectUri,
-        code_verifier: verifier,
-      }).toString(),
-    })
-    const { access_token: token } = (await answer.json()) as { readonly access_token?: string }
-    if (!token) throw new GoogleError(answer.status, 'signing in', 'no token came back')
-    return token
-  }
+      code_verifier: verifier,
+    }).toString(),
+  })
+  const { access_token: token } = (await answer.json()) as { readonly access_token?: string }
+  if (!token) throw new GoogleError(answer.status, 'signing in', 'no token came back')
+  return token
 }

@@ -110,6 +110,24 @@ describe('a test of services without Docker', () => {
     expect((await cloud.decisions()).map(({ service }) => service)).toEqual(['billing', 'shop'])
   })
 
+  test('a product of Google’s pushes through the same door: 403, and 200 once that is granted', async () => {
+    const push = () => cloud.push('billing', { product: 'pubsub', as: 'orders-sa', body: { paid: true } })
+    const { request, response, decision } = await push()
+    expect(response.status).toBe(403)
+    expect(decision.why).toContain('orders-sa@')
+    const { message } = JSON.parse(request.body)
+    expect(JSON.parse(Buffer.from(message.data, 'base64').toString())).toEqual({ paid: true })
+    await cloud.grant('billing', 'orders-sa')
+    expect((await push()).response.status).toBe(200)
+    const elsewhere = cloud.push('billing', {
+      product: 'tasks',
+      as: 'orders-sa',
+      audience: 'https://x.example',
+    })
+    expect((await elsewhere).response.status).toBe(401)
+    await expect(cloud.push('nobody', { product: 'pubsub' })).rejects.toThrow('nobody is not deployed')
+  })
+
   test('an hour later a token is no longer good, and a new one is', async () => {
     await cloud.grant('billing', 'orders-sa')
     const token = await cloud.token({ as: 'orders-sa', audience: 'billing' })
