@@ -1,5 +1,5 @@
 import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -37,9 +37,11 @@ function folderOf(files: Record<string, string | object>): string {
   return folder
 }
 
-async function command(...args: string[]) {
+const command = (...args: string[]) => commandWith({ PATH: process.env.PATH ?? '' }, ...args)
+
+async function commandWith(env: Readonly<Record<string, string>>, ...args: string[]) {
   const child = Bun.spawn([process.execPath, MAIN, ...args], {
-    env: { PATH: process.env.PATH ?? '' },
+    env: { ...env },
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'pipe',
@@ -226,6 +228,41 @@ describe('documents of a real project', () => {
     const { exitCode } = await importInto(target, folderOf({ 'billing.policy.yaml': 'etag: ACAB\n' }))
     expect(exitCode).toBe(0)
     expect((await call('GET', `${LOCATED}/billing:getIamPolicy`)).bindings).toBeUndefined()
+  })
+})
+
+describe('--live', () => {
+  /** A program of the name in a folder of its own. What the real one prints is for conformance/gcloud/import.test.ts. */
+  function gcloud(script: string): string {
+    const folder = folderOf({ gcloud: `#!/bin/sh\n${script}\n` })
+    chmodSync(join(folder, 'gcloud'), 0o755)
+    return folder
+  }
+  const live = async (path: string, more: Readonly<Record<string, string>> = {}) => {
+    const { url } = await emulator()
+    const env = { PATH: `${path}:/bin:/usr/bin`, ...more }
+    return commandWith(env, 'import', '--project', 'demo-project', '--url', url, '--live')
+  }
+
+  test('asks the gcloud of the shell as it was before `emulator env` pointed it here', async () => {
+    const path = gcloud('echo "$CLOUDSDK_CONFIG, proxy: $https_proxy." >&2; exit 1')
+    const { stderr, exitCode } = await live(path, {
+      CLOUDSDK_CONFIG: '/of/the/emulator',
+      https_proxy: 'http://127.0.0.1:8080',
+      _INVOKER_ENV_BEFORE: JSON.stringify({ CLOUDSDK_CONFIG: '/my/own', https_proxy: null }),
+    })
+    expect(stderr).toBe(
+      'emulator import: gcloud run services list --project demo-project ended with 1: /my/own, proxy: .\n',
+    )
+    expect(exitCode).toBe(1)
+  })
+
+  test('where there is no gcloud, says so', async () => {
+    const { url } = await emulator()
+    const args = ['import', '--project', 'demo-project', '--url', url, '--live']
+    const { stderr, exitCode } = await commandWith({ PATH: folderOf({}) }, ...args)
+    expect(stderr).toMatch(/^emulator import: gcloud does not start: [^\n]*\n$/)
+    expect(exitCode).toBe(1)
   })
 })
 
