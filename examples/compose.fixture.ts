@@ -31,6 +31,13 @@ export async function engineHas(what: string, ...images: readonly string[]): Pro
     console.log(`SKIPPED: ${what}: ${answers ? `there is no image ${image}` : 'no Docker engine answers'}`)
     return false
   }
+  // Both are plugins of a user's own: an engine may answer where they are not.
+  for (const plugin of ['compose', 'buildx']) {
+    const there = await docker([plugin, 'version']).catch(() => undefined)
+    if (there) continue
+    console.log(`SKIPPED: ${what}: no docker ${plugin} here`)
+    return false
+  }
   return true
 }
 

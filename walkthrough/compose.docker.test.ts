@@ -25,8 +25,16 @@ const OWN = 'calling-service-sa@demo-project.iam.gserviceaccount.com'
 const RECEIVER = 'https://receiving-service-123456789012.us-central1.run.app'
 const IDENTITY = '/computeMetadata/v1/instance/service-accounts/default'
 
-const engine = docker('info').code === 0
-if (!engine) console.log('SKIPPED: the compose target: no Docker engine answers')
+// An engine may answer where the two plugins, which are a user's own, are not.
+const missing =
+  docker('info').code !== 0
+    ? 'no Docker engine answers'
+    : ['compose', 'buildx']
+        .filter((plugin) => docker(plugin, 'version').code !== 0)
+        .map((plugin) => `no docker ${plugin} here`)
+        .join(', ')
+const engine = missing === ''
+if (!engine) console.log(`SKIPPED: the compose target: ${missing}`)
 
 function docker(...args: readonly string[]): { readonly code: number; readonly output: string } {
   try {
