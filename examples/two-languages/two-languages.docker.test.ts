@@ -36,9 +36,16 @@ describe.skipIf(!possible)('services in Go and Python', () => {
     cloud = await connectEmulator(await up.url('google', 80))
     urls.orders = await up.url('orders', 8080)
     urls.billing = await up.url('billing', 8080)
+    // A container that runs may not listen yet.
+    for (const url of Object.values(urls)) while (!(await answers(url))) await Bun.sleep(50)
   }, BUILD)
   afterAll(() => up?.down())
 
+  const answers = (url: string) =>
+    fetch(url).then(
+      () => true,
+      () => false,
+    )
   const said = async (service: 'orders' | 'billing') => (await fetch(urls[service])).text()
 
   test.each([
