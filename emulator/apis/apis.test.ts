@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
-import { ownsPath } from './apis.ts'
 import { COMPUTE, IMAGE, knative, LOCATED, openWorld, PROJECT, SERVICES, type World } from './testing.ts'
 
 let world: World
@@ -143,32 +142,6 @@ describe('answers', () => {
     await world.post(`${service}:enable`)
     expect((await world.get(SERVICES)).status).toBe(200)
   })
-})
-
-test('ownsPath knows the APIs’ paths from everybody else’s', () => {
-  for (const path of [
-    SERVICES,
-    LOCATED,
-    '/v1/projects',
-    `/v1/projects/${PROJECT}:getIamPolicy`,
-    '/v1/operations/x',
-    '/v2/projects/p/locations/l/services',
-    '/v2/entries:list',
-    '/compute/v1/projects/p/regions',
-  ]) {
-    expect([path, ownsPath(path)]).toEqual([path, true])
-  }
-  for (const path of [
-    '/',
-    '/token',
-    '/oauth2/v3/certs',
-    '/computeMetadata/v1/',
-    '/v1/userinfo',
-    '/_emulator/',
-    '/v1/projectsx',
-  ]) {
-    expect([path, ownsPath(path)]).toEqual([path, false])
-  }
 })
 
 test('the five acts’ calls: deploy public, redeploy private, redeploy the sender, give it an account, grant it', async () => {

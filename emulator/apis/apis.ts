@@ -107,11 +107,3 @@ export function createApis(options: ApisOptions): Apis {
 
 /** Paths that are named in the log once; more than these are somebody's scan. */
 const MOST_UNSERVED = 1000
-
-const OWN_PATH =
-  /^\/(?:apis\/serving\.knative\.dev\/|compute\/v1\/|(?:(?:resumable\/)?upload\/|download\/)?storage\/v1\/|v[12]\/(?:projects|operations|entries)(?:[/:?]|$))/
-
-/** True for the paths under which these APIs answer on the emulator's own name. */
-export function ownsPath(path: string): boolean {
-  return OWN_PATH.test(path)
-}
