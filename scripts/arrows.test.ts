@@ -49,15 +49,15 @@ describe('arrows that point down', () => {
 describe('an arrow that points the wrong way is one line', () => {
   const lower = {
     'emulator/state/state.ts': 'export interface S {}',
-    'emulator/issuer/issuer.ts': 'export {}',
+    'emulator/products/issuer/issuer.ts': 'export {}',
   }
 
   test.each<[what: string, file: string, source: string, line: string]>([
     [
       'between two rooms of the middle',
-      'emulator/metadata/metadata.ts',
+      'emulator/products/metadata/metadata.ts',
       "import '../issuer/issuer.ts'",
-      'emulator/metadata/metadata.ts → emulator/issuer/issuer.ts: rooms of the middle do not import each other',
+      'emulator/products/metadata/metadata.ts → emulator/products/issuer/issuer.ts: rooms of the middle do not import each other',
     ],
     [
       'upwards, though only for a type',
@@ -109,9 +109,9 @@ describe('an arrow that points the wrong way is one line', () => {
     ],
     [
       'out of the house',
-      'emulator/apis/run.ts',
+      'emulator/products/run.ts',
       "import '../../../elsewhere.ts'",
-      'emulator/apis/run.ts → ../elsewhere.ts: the imported file stands in no room of scripts/rooms.ts',
+      'emulator/products/run.ts → ../elsewhere.ts: the imported file stands in no room of scripts/rooms.ts',
     ],
   ])('%s', (_what, file, source, line) => {
     expect(faults({ ...lower, [file]: source })).toEqual([line])

@@ -23,18 +23,30 @@ const storey = [...ground, 'emulator/state', 'emulator/runtime']
 
 const http = ['hono', '@hono/node-server', 'node:http', 'node:https', 'node:http2', 'node:net', 'node:tls']
 
-/** Rooms that stand side by side under emulator.ts: what two of them need lives below them. */
+/** Google's products, and what else stands side by side under emulator.ts: what two of them need lives below them. */
 export const middle = [
-  'emulator/metadata',
-  'emulator/issuer',
   'emulator/ingress',
-  'emulator/apis',
-  'emulator/console',
-] as const
+  'emulator/control',
+  ...[
+    'artifactregistry',
+    'cloudbuild',
+    'compute',
+    'iam',
+    'iamcredentials',
+    'issuer',
+    'logging',
+    'metadata',
+    'resourcemanager',
+    'run',
+    'serviceusage',
+    'storage',
+  ].map((product) => `emulator/products/${product}`),
+]
 
 const besideTheOthers: Room = {
-  may: storey,
+  may: [...storey, 'emulator/rest'],
   types: ['emulator/front'],
+  tests: ['emulator/products'],
   why: 'a room of the middle imports rooms below it, and of emulator/front only types',
 }
 
@@ -66,7 +78,18 @@ export const rooms: Readonly<Record<string, Room>> = {
     tests: ['emulator/emulator.ts'],
     why: 'front imports decision, and of state only types',
   },
+  'emulator/rest': {
+    may: storey,
+    types: ['emulator/front'],
+    tests: ['emulator/products'],
+    why: "rest is how Google's APIs are spoken; it imports rooms below it, and of emulator/front only types",
+  },
   ...Object.fromEntries(middle.map((room) => [room, besideTheOthers])),
+  'emulator/products': {
+    may: [...middle, ...storey, 'emulator/rest'],
+    types: ['emulator/front'],
+    why: 'products.ts puts the products together',
+  },
   'emulator/config.ts': { may: storey, why: 'config imports state and what is below it only' },
   'emulator/trust.ts': {
     may: [],
@@ -84,6 +107,8 @@ export const rooms: Readonly<Record<string, Room>> = {
       'emulator/trust.ts',
       'emulator/manifests.ts',
       'emulator/front',
+      'emulator/products',
+      'emulator/rest',
       ...middle,
       ...storey,
     ],

@@ -2,11 +2,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:tes
 import { why } from '../decision/decision.ts'
 import { serviceHosts, serviceKey } from '../state/names.ts'
 import type { ServiceAccount } from '../state/resources.ts'
+import type { Deployed } from '../state/state.fixture.ts'
 import { newPolicy } from '../state/state.ts'
-import type { Deployed } from '../state/testing.ts'
 import { mintIdToken } from '../tokens/mint.ts'
+import { EVERYONE, INVOKER, openRig, type Rig } from './ingress.fixture.ts'
 import { NOT_AUTHENTICATED, NOT_AUTHORIZED, NOT_VERIFIED } from './log-texts.ts'
-import { EVERYONE, INVOKER, openRig, type Rig } from './testing.ts'
 
 let rig: Rig
 let caller: ServiceAccount

@@ -2,9 +2,9 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test'
 import { once } from 'node:events'
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect, createServer as createNetServer, type Socket } from 'node:net'
-import type { Deployed } from '../state/testing.ts'
+import type { Deployed } from '../state/state.fixture.ts'
+import { EVERYONE, listen, openRig, type Rig } from './ingress.fixture.ts'
 import { CONNECTION_ERROR, COULD_NOT_START, TIMED_OUT_TEXT } from './log-texts.ts'
-import { EVERYONE, listen, openRig, type Rig } from './testing.ts'
 
 let rig: Rig
 let open: Deployed

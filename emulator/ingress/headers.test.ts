@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import type { Deployed } from '../state/testing.ts'
-import { EVERYONE, openRig, type Rig } from './testing.ts'
+import type { Deployed } from '../state/state.fixture.ts'
+import { EVERYONE, openRig, type Rig } from './ingress.fixture.ts'
 
 let rig: Rig
 let open: Deployed

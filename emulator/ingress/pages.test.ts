@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import type { Deployed } from '../state/testing.ts'
+import type { Deployed } from '../state/state.fixture.ts'
+import { openRig, type Rig } from './ingress.fixture.ts'
 import { NOT_FOUND, RATE_EXCEEDED, SERVER_ERROR, TIMED_OUT, TOO_LARGE } from './pages.ts'
-import { openRig, type Rig } from './testing.ts'
 
 let rig: Rig
 let closed: Deployed

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import type { ServiceAccount } from '../state/resources.ts'
-import type { Deployed } from '../state/testing.ts'
-import { INVOKER, openRig, type Rig } from './testing.ts'
+import type { Deployed } from '../state/state.fixture.ts'
+import { INVOKER, openRig, type Rig } from './ingress.fixture.ts'
 
 let rig: Rig
 let caller: ServiceAccount

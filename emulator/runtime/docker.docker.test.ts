@@ -5,7 +5,7 @@ import type Docker from 'dockerode'
 import { createDockerRuntime, type DockerOptions, type DockerRuntime } from './docker.ts'
 import { BuildError, buildImage } from './docker-build.ts'
 import { createBridge, LABEL, localImage, openDocker, ownLabels } from './docker-engine.ts'
-import { type RevisionSpec, revisionOf, TestGoogle, TestLog, variables } from './testing.ts'
+import { type RevisionSpec, revisionOf, TestGoogle, TestLog, variables } from './runtime.fixture.ts'
 
 const BASE = 'oven/bun:1.4.5-slim'
 const docker = await openDocker()

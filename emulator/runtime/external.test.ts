@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { Revision } from '../state/resources.ts'
 import { createExternalRuntime, type ExternalOptions } from './external.ts'
-import { revisionOf } from './testing.ts'
+import { revisionOf } from './runtime.fixture.ts'
 
 const hello = revisionOf('hello')
 const canary = revisionOf('hello', { revision: 'hello-00002-def' })

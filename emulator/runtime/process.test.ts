@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createProcessRuntime, type ProcessOptions, type ProcessRuntime } from './process.ts'
-import { revisionOf, TestGoogle, TestLog, variables } from './testing.ts'
+import { revisionOf, TestGoogle, TestLog, variables } from './runtime.fixture.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'invoker-test-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { serviceHosts, serviceKey } from './names.ts'
 import { Routes } from './routes.ts'
+import { deploy, openTestState } from './state.fixture.ts'
 import type { State } from './state.ts'
-import { deploy, openTestState } from './testing.ts'
 
 let state: State
 let routes: Routes

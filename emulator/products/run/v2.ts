@@ -1,0 +1,187 @@
+/** Cloud Run Admin API v2: services and revisions; changes answer with long-running operations. */
+
+import { randomUUID } from 'node:crypto'
+import type { run_v2 } from '@googleapis/run'
+import type { Permission } from '../../iam/roles.ts'
+import { projectPolicies, servicePolicies } from '../../rest/caller.ts'
+import { ApiError, invalid } from '../../rest/errors.ts'
+import { keepOperation, type Outcome, showOperation } from '../../rest/operations.ts'
+import { page } from '../../rest/paging.ts'
+import type { Call, Router } from '../../rest/route.ts'
+import { REGIONS, serviceKey } from '../../state/names.ts'
+import type { Revision, Service, ServiceName } from '../../state/resources.ts'
+import { readiness } from './conditions.ts'
+import type { RunContext } from './deployer.ts'
+import { type Located, mayList, noSuchLocation, runDenied, servicePolicyRoutes } from './located.ts'
+import { noSuch, noSuchService, revisionsOf } from './lookup.ts'
+import { mergeMasked } from './mask.ts'
+import { fromV2 } from './v2-input.ts'
+import { type V2Service, v2Service } from './v2-messages.ts'
+import { revisionToV2, toV2, v2Etag } from './v2-output.ts'
+
+const SERVICES = '/v2/projects/{project}/locations/{location}/services'
+const SERVICE = `${SERVICES}/{service}`
+const REVISIONS = `${SERVICE}/revisions`
+const LIST_LIMIT = 1000
+const SERVICE_TYPE = 'type.googleapis.com/google.cloud.run.v2.Service'
+const REVISION_TYPE = 'type.googleapis.com/google.cloud.run.v2.Revision'
+
+export function runV2(routes: Router, google: RunContext): void {
+  const { state, deployer } = google
+  const { place } = state
+
+  const locate = (call: Call): Located => {
+    const [project, region] = [call.param('project'), call.param('location')]
+    return { project: state.project(project), region, path: `projects/${project}/locations/${region}` }
+  }
+  const nameOf = (call: Call, name: string): ServiceName => {
+    const { project, region } = locate(call)
+    return { project: project?.projectId ?? '', region, name }
+  }
+  const serviceFor = (call: Call, permission: Permission): Service => {
+    const { project, path } = locate(call)
+    const name = nameOf(call, call.param('service'))
+    const service = state.services.get(serviceKey(name))
+    call.authorise(permission, service ? servicePolicies(state, service) : projectPolicies(project), () =>
+      runDenied(permission, `${path}/services/${name.name}`),
+    )
+    if (!service) throw noSuchService(name)
+    return service
+  }
+  const revisionFor = (call: Call, permission: Permission): Revision => {
+    const { project, path } = locate(call)
+    const name = nameOf(call, call.param('revision'))
+    const service = call.param('service')
+    call.authorise(permission, projectPolicies(project), () =>
+      runDenied(permission, `${path}/services/${service}/revisions/${name.name}`),
+    )
+    const revision = state.revisions.get(serviceKey(name))
+    if (!revision || (service !== '-' && revision.service !== service)) throw noSuch('REVISION', name)
+    return revision
+  }
+  /** An operation over a resource that has ended, kept unless it was only a rehearsal. */
+  const operation = (call: Call, type: string, resource: object, error?: ApiError) => {
+    const { region } = locate(call)
+    const name = `projects/${place.projectId}/locations/${region}/operations/${randomUUID()}`
+    const typed = { '@type': type, ...resource }
+    const outcome: Outcome = error ? { error } : { response: typed }
+    if (validateOnly(call)) return { name, metadata: typed, done: true, response: typed }
+    return showOperation(keepOperation(state, name, outcome, typed))
+  }
+  const deployed = (call: Call, service: Service) => {
+    const ready = readiness(service)
+    // Inferred code; the sentence is the condition's.
+    const error =
+      ready?.status === 'False' ? new ApiError('FAILED_PRECONDITION', ready.message ?? '') : undefined
+    return operation(call, SERVICE_TYPE, toV2(service, place), error)
+  }
+  const create = async (call: Call, document: V2Service, name: ServiceName) => {
+    const { project, region, path } = locate(call)
+    if (!REGIONS.includes(region)) throw noSuchLocation(region)
+    call.authorise('run.services.create', projectPolicies(project), () =>
+      runDenied('run.services.create', `${path}/services/${name.name}`),
+    )
+    const service = await deployer.deploy({
+      desired: fromV2(document, name, place),
+      mode: 'create',
+      caller: call.caller,
+      spelling: { version: 'v2', request: 'CreateServiceRequest' },
+      dryRun: validateOnly(call),
+    })
+    return deployed(call, service)
+  }
+
+  routes.get(SERVICES, (call) => {
+    const located = locate(call)
+    mayList(call, located, 'run.services.list')
+    const { project, region } = located
+    const own = state.services
+      .list()
+      .filter(
+        (service) => service.project === project?.projectId && (region === '-' || service.region === region),
+      )
+    const { items, nextPageToken } = page(own, call, LIST_LIMIT)
+    return {
+      ...(items.length ? { services: items.map((service) => toV2(service, place)) } : {}),
+      ...(nextPageToken ? { nextPageToken } : {}),
+    } satisfies run_v2.Schema$GoogleCloudRunV2ListServicesResponse
+  })
+  routes.get(SERVICE, (call) => toV2(serviceFor(call, 'run.services.get'), place))
+  routes.post(SERVICES, async (call) => {
+    const document = await call.body(v2Service, 'service')
+    const id = call.query('serviceId')
+    // Inferred wording.
+    if (id === undefined) throw invalid('Violation in CreateServiceRequest.service_id: must not be empty.')
+    return create(call, document, nameOf(call, id))
+  })
+  routes.patch(SERVICE, async (call) => {
+    const document = await call.body(v2Service, 'service')
+    const name = nameOf(call, call.param('service'))
+    if (call.query('allowMissing') === 'true' && !state.services.has(serviceKey(name))) {
+      return create(call, document, name)
+    }
+    const service = serviceFor(call, 'run.services.update')
+    const mask = call.query('updateMask')
+    const merged =
+      mask === undefined ? document : v2Service.parse(mergeMasked(toV2(service, place), document, mask))
+    const desired = fromV2(merged, service, place)
+    const forced = call.query('forceNewRevision') === 'true'
+    const after = await deployer.deploy({
+      desired: forced ? withNonce(desired) : desired,
+      mode: 'replace',
+      ...expectation(service, document.etag),
+      caller: call.caller,
+      spelling: { version: 'v2', request: 'UpdateServiceRequest' },
+      dryRun: validateOnly(call),
+    })
+    return deployed(call, after)
+  })
+  routes.delete(SERVICE, async (call) => {
+    const service = serviceFor(call, 'run.services.delete')
+    const { expectedVersion } = expectation(service, call.query('etag'))
+    if (!validateOnly(call)) await deployer.delete(service, expectedVersion)
+    return operation(call, SERVICE_TYPE, { ...toV2(service, place), deleteTime: state.timestamp() })
+  })
+
+  routes.get(REVISIONS, (call) => {
+    const located = locate(call)
+    mayList(call, located, 'run.revisions.list')
+    const name = nameOf(call, call.param('service'))
+    const own =
+      name.name === '-'
+        ? state.revisions
+            .list()
+            .filter(({ project, region }) => project === name.project && region === name.region)
+        : revisionsOf(state, name)
+    const { items, nextPageToken } = page(own.toReversed(), call, LIST_LIMIT)
+    return {
+      ...(items.length ? { revisions: items.map(revisionToV2) } : {}),
+      ...(nextPageToken ? { nextPageToken } : {}),
+    } satisfies run_v2.Schema$GoogleCloudRunV2ListRevisionsResponse
+  })
+  routes.get(`${REVISIONS}/{revision}`, (call) => revisionToV2(revisionFor(call, 'run.revisions.get')))
+  routes.delete(`${REVISIONS}/{revision}`, async (call) => {
+    const revision = revisionFor(call, 'run.revisions.delete')
+    if (!validateOnly(call)) await deployer.deleteRevision(revision)
+    return operation(call, REVISION_TYPE, { ...revisionToV2(revision), deleteTime: state.timestamp() })
+  })
+
+  servicePolicyRoutes(routes, google, SERVICE)
+}
+
+function validateOnly(call: Call): boolean {
+  return call.query('validateOnly') === 'true'
+}
+
+/** An etag that a client sends back stands for the version it has read. */
+function expectation(service: Service, etag: string | undefined): { readonly expectedVersion?: string } {
+  if (!etag) return {}
+  return { expectedVersion: etag === v2Etag(service) ? service.resourceVersion : etag.replaceAll('"', '') }
+}
+
+/** Another revision of the same template: the label is what gcloud tells two of them apart by. */
+function withNonce<T extends { readonly template: Revision['template'] }>(desired: T): T {
+  const { template } = desired
+  const labels = { ...template.labels, 'client.knative.dev/nonce': randomUUID().slice(0, 8) }
+  return { ...desired, template: { ...template, labels } }
+}
