@@ -1,7 +1,37 @@
 import { describe, expect, test } from 'bun:test'
+import { z } from 'zod'
+import table from './roles.json' with { type: 'json' }
 import { findRole, grantableOn, PREDEFINED_ROLES, suggestedRole } from './roles.ts'
 
 const holds = (role: string, permission: string) => findRole(`roles/${role}`)?.permissions.has(permission)
+
+describe('roles.json', () => {
+  const name = z.string().regex(/^[a-z]+(\.[a-zA-Z]+)*$/)
+  const distinct = (names: readonly string[]) => new Set(names).size === names.length
+  const schema = z.strictObject({
+    about: z.array(z.string().min(1)).min(1),
+    sources: z.array(z.url({ protocol: /^https$/ })).min(1),
+    date: z.iso.date().or(z.string().regex(/^20\d\d-(0[1-9]|1[0-2])$/)),
+    complete: z.array(z.string().regex(/^[a-z]+$/)).refine(distinct, 'a service is named twice'),
+    titles: z.record(name, z.string().min(1)),
+    permissions: z.record(
+      z.string().regex(/^[a-z]+\.[a-zA-Z]+\.[a-zA-Z]+$/),
+      z.array(name).refine(distinct, 'a role is named twice'),
+    ),
+  })
+
+  test('says where its rows are from and of when, and has permissions and roles by their names', () => {
+    expect(schema.safeParse(table).error?.issues ?? []).toEqual([])
+  })
+
+  test('a role that holds a permission has a title', () => {
+    const titled: ReadonlySet<string> = new Set(Object.keys(table.titles))
+    const unnamed = Object.entries(table.permissions).flatMap(([permission, roles]) =>
+      roles.filter((role) => !titled.has(role)).map((role) => `${permission}: ${role}`),
+    )
+    expect(unnamed).toEqual([])
+  })
+})
 
 const INVOKERS = [
   ...['owner', 'editor', 'run.admin', 'run.developer', 'run.editor', 'run.invoker', 'run.servicesInvoker'],

@@ -1,7 +1,11 @@
-/** Roles: what each one permits, where it can be granted, and which one to suggest. */
-import { COVERED_SERVICES, PERMISSIONS, type Permission, ROLE_TABLE } from './role-table.ts'
+/**
+ * Roles: what each one permits, where it can be granted, and which one to suggest. Google's predefined ones stand in
+ * roles.json, with their source and date (facts 1.7).
+ */
+import table from './roles.json' with { type: 'json' }
 
-export { PERMISSIONS, type Permission }
+/** A permission that the emulator's APIs ask for: a row of roles.json. */
+export type Permission = keyof typeof table.permissions
 
 export interface Role {
   readonly title: string
@@ -15,13 +19,14 @@ export type Roles = ReadonlyMap<string, Role>
 export type ResourceKind = 'service' | 'serviceAccount' | 'project'
 
 export const PREDEFINED_ROLES: Roles = new Map(
-  Object.entries(ROLE_TABLE).map(([name, { title, permissions }]) => [
-    name,
-    { title, permissions: new Set<string>(permissions) },
-  ]),
+  Object.entries(table.titles).map(([name, title]) => {
+    const held = Object.entries(table.permissions).filter(([, roles]) => roles.includes(name))
+    return [`roles/${name}`, { title, permissions: new Set(held.map(([permission]) => permission)) }]
+  }),
 )
 
-const KNOWN_PERMISSIONS: ReadonlySet<string> = new Set(PERMISSIONS)
+/** Services of which every role is in the table: another role of theirs does not exist. */
+const COMPLETE_SERVICES: ReadonlySet<string> = new Set(table.complete)
 const CUSTOM_ROLE = /^(?:projects|organizations)\/[^/\s]+\/roles\/[\w.]+$/
 const FOREIGN_ROLE = /^roles\/([a-z][a-z0-9]*)(?:\.[A-Za-z][A-Za-z0-9]*)+$/
 const BASIC_ROLES: ReadonlySet<string> = new Set(['roles/owner', 'roles/editor', 'roles/viewer'])
@@ -74,7 +79,7 @@ export function isBasicRole(name: string): boolean {
 }
 
 export function isKnownPermission(permission: string): permission is Permission {
-  return KNOWN_PERMISSIONS.has(permission)
+  return Object.hasOwn(table.permissions, permission)
 }
 
 /**
@@ -89,7 +94,7 @@ export function grantableOn(role: string, kind: ResourceKind, custom?: Roles): b
   // Legacy bucket and object roles are for buckets alone.
   if (PREDEFINED_ROLES.has(role)) return !role.startsWith('roles/storage.legacy')
   const [, service] = FOREIGN_ROLE.exec(role) ?? []
-  return service !== undefined && !COVERED_SERVICES.has(service)
+  return service !== undefined && !COMPLETE_SERVICES.has(service)
 }
 
 /** The role to suggest to someone who lacks this permission: the usual one, or else the narrowest that can be granted there. */
