@@ -1,5 +1,8 @@
+import { Database } from 'bun:sqlite'
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { networkInterfaces } from 'node:os'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { networkInterfaces, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose'
 import {
   type Answer,
@@ -280,6 +283,52 @@ describe('tokens', () => {
     expect((await visit(another.url, 'api', token)).status).toBe(401)
     expect((await callApi(another.url, one.accessToken, 'GET', SERVICES)).status).toBe(401)
   })
+})
+
+test('a reset leaves what a new emulator has, and of buckets, repositories, builds and the rest nothing', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'invoker-reset-'))
+  const rowsOf = (data: string) => {
+    const db = new Database(join(data, 'invoker.sqlite'))
+    const rows = db.query('SELECT collection, key FROM resources ORDER BY collection, key').all()
+    db.close()
+    // Signing keys are named at random.
+    return JSON.stringify(rows).replaceAll(/[0-9a-f]{40}/g, 'random')
+  }
+  try {
+    const used = join(folder, 'used')
+    const { call, close } = await start({ data: used, upstream: { api: upstream.url.href } })
+    const parent = '/v1/projects/demo-project/locations/us-central1'
+    const made = [
+      await call('POST', SERVICES, manifest('api')),
+      await call('POST', '/storage/v1/b?project=demo-project', { name: 'a-bucket' }),
+      await call('POST', '/upload/storage/v1/b/a-bucket/o?uploadType=media&name=o', { some: 'bytes' }),
+      await call('POST', '/upload/storage/v1/b/a-bucket/o?uploadType=resumable&name=p', {}),
+      await call('POST', '/v1/projects/demo-project/services/artifactregistry.googleapis.com:enable', {}),
+      await call('POST', `${parent}/repositories?repositoryId=images`, { format: 'DOCKER' }),
+      await call('POST', '/v1/projects/demo-project/serviceAccounts', { accountId: 'an-account' }),
+      await call('POST', '/v1/projects/demo-project/builds', {
+        images: ['gcr.io/demo-project/api'],
+        source: { storageSource: { bucket: 'a-bucket', object: 'o' } },
+        steps: [
+          { name: 'gcr.io/cloud-builders/docker', args: ['build', '-t', 'gcr.io/demo-project/api', '.'] },
+        ],
+      }),
+    ]
+    expect(made.map(({ status, body }) => [status, body?.error?.message])).toEqual(
+      made.map(() => [200, undefined]),
+    )
+    expect(readdirSync(join(used, 'objects'))).not.toEqual([])
+    const reset = await call('POST', '/_emulator/reset', {})
+    expect(reset.status).toBe(200)
+    await close()
+
+    const fresh = join(folder, 'fresh')
+    await (await startEmulator({ port: 0, data: fresh })).close()
+    expect(rowsOf(used)).toBe(rowsOf(fresh))
+    expect(readdirSync(join(used, 'objects'))).toEqual([])
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 test("Google's paths are answered alike by name through the proxy and at the emulator's own address", async () => {

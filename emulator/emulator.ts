@@ -26,6 +26,7 @@ import { localImages } from './runtime/local-images.ts'
 import { createProcessRuntime } from './runtime/process.ts'
 import type { ConnectInstance, InstanceConnection, LogLine, OnLog } from './runtime/runtime.ts'
 import { combineRuntimes } from './runtime/runtimes.ts'
+import type { CollectionDeclaration } from './state/collection.ts'
 import { putProviders } from './state/federation.ts'
 import { REGIONS, serviceHosts } from './state/names.ts'
 import { ObjectStore } from './state/objects.ts'
@@ -36,6 +37,13 @@ import { IdTokenVerifier } from './tokens/verify.ts'
 import { trustEnvironment, writeTrust } from './trust.ts'
 
 export { localImages }
+
+/** The local CA: whoever trusts its certificate goes on to after a reset. */
+const authorities: CollectionDeclaration<KeptAuthority> = {
+  name: 'authority',
+  survivesReset: true,
+  survivesRestart: true,
+}
 
 /** How often it is looked whether a signing key has served its time. Milliseconds. */
 const ROTATION_CHECK = 60_000
@@ -141,7 +149,7 @@ export async function startEmulator(
     createExternalRuntime({
       upstreams: config.upstream,
       serving: (service) => servingRevision(state, service),
-      revision: (name) => state.revisions.list().find((revision) => revision.name === name),
+      revision: (name) => state.revisions.getBy('name', name),
       now: clock,
       log,
     }),
@@ -152,7 +160,7 @@ export async function startEmulator(
   ])
 
   const authority = lazily(() => {
-    const kept = state.store.collection<KeptAuthority>('authority')
+    const kept = state.store.collection(authorities)
     return Authority.open(kept.get('ca'), clock(), (made) => kept.put('ca', made))
   })
   let temporary: string | undefined
@@ -191,6 +199,7 @@ export async function startEmulator(
     await apis.idle()
     time.reset()
     state.reset()
+    await builds.objects.tidy()
     await applyAll()
   }
   const verifier = new IdTokenVerifier(state.keys)
@@ -295,7 +304,7 @@ export async function startEmulator(
 }
 
 function servingRevision(state: State, name: string): Revision | undefined {
-  const service = state.services.list().find((candidate) => candidate.name === name)
+  const service = state.services.getBy('name', name)
   if (!service?.latestReadyRevision) return undefined
   return state.revisions.get(`${service.project}/${service.region}/${service.latestReadyRevision}`)
 }

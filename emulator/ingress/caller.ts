@@ -35,7 +35,7 @@ export function callerOf(claims: IdTokenClaims, state: State): CallerResult {
     return { kind: 'known', principal, caller, check: passed(caller.member) }
   }
 
-  const user = (email && state.users.get(email.toLowerCase())) || state.users.list().find(isSubject(sub))
+  const user = (email && state.users.get(email.toLowerCase())) || state.users.getBy('uniqueId', sub)
   if (user && user.uniqueId === sub) {
     const principal: Principal = { kind: 'user', email: user.email, uniqueId: sub }
     const caller = { member: memberOf(principal), email: user.email, subject: sub }
@@ -51,10 +51,6 @@ export function callerOf(claims: IdTokenClaims, state: State): CallerResult {
     caller: { member: 'unknown', subject: sub },
     check: failed('principal', 'an account that exists', named, mend),
   }
-}
-
-function isSubject(sub: string): (holder: { readonly uniqueId: string }) => boolean {
-  return ({ uniqueId }) => uniqueId === sub
 }
 
 function passed(member: string): Check {

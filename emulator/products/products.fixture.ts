@@ -1,6 +1,5 @@
 /** For tests: the APIs over a state in memory, and a runtime that records what it is asked. */
 import type { Runtime, StartResult } from '../runtime/runtime.ts'
-import { Collection } from '../state/database.ts'
 import { serviceKey } from '../state/names.ts'
 import type { Revision, ServiceName } from '../state/resources.ts'
 import { State } from '../state/state.ts'
@@ -82,7 +81,7 @@ export interface World {
 }
 
 const time = { now: 0 }
-let shared: Promise<{ readonly state: State; readonly reset: () => void }> | undefined
+let shared: Promise<State> | undefined
 
 /** One state for a whole test run, because its keys take long to make; every world begins with its first contents. */
 async function firstState(): Promise<State> {
@@ -95,15 +94,9 @@ async function firstState(): Promise<State> {
     clock: () => time.now,
     groups: new Map(),
     domains: new Map(),
-  }).then((state) => {
-    const resets = Object.values(state)
-      .filter((value) => value instanceof Collection)
-      .map((collection) => collection.checkpoint())
-    return { state, reset: () => resets.map((reset) => reset()) }
   })
-  const { state, reset } = await shared
-  reset()
-  state.logs.clear()
+  const state = await shared
+  state.reset()
   return state
 }
 

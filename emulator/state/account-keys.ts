@@ -8,7 +8,7 @@ export function accountKeys(
   state: State,
   { email }: Pick<ServiceAccount, 'email'>,
 ): readonly ServiceAccountKey[] {
-  return state.serviceAccountKeys.list().filter(({ account }) => account === email)
+  return state.serviceAccountKeys.listBy('account', email)
 }
 
 /**

@@ -3,11 +3,21 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { CollectionDeclaration } from './collection.ts'
 import { DataFolderError, Store } from './database.ts'
+import { openSqlite, type Sqlite } from './sqlite.ts'
 
 interface Thing {
   readonly name: string
 }
+
+const things: CollectionDeclaration<Thing, 'name'> = {
+  name: 'things',
+  survivesReset: false,
+  survivesRestart: true,
+  indexes: { name: ({ name }) => (name === '' ? undefined : name) },
+}
+const others: CollectionDeclaration<Thing> = { name: 'others', survivesReset: true, survivesRestart: true }
 
 const made: string[] = []
 afterAll(() => {
@@ -22,7 +32,7 @@ function newFolder(): string {
 
 function open(folder?: string) {
   const store = new Store(folder)
-  return { store, things: store.collection<Thing>('things'), others: store.collection<Thing>('others') }
+  return { store, things: store.collection(things), others: store.collection(others) }
 }
 
 function refusal(folder: string): string {
@@ -72,6 +82,106 @@ describe.each([
     store.close()
   })
 
+  test('a deletion that is undone leaves the order as it was', () => {
+    const { store, things } = open(folder?.())
+    for (const name of ['a', 'b', 'c']) things.put(name, { name })
+    expect(() =>
+      store.transaction(() => {
+        for (const name of ['a', 'b']) things.delete(name)
+        throw new Error('undone')
+      }),
+    ).toThrow('undone')
+    expect(things.list().map(({ name }) => name)).toEqual(['a', 'b', 'c'])
+    expect(things.entries().map(([key]) => key)).toEqual(['a', 'b', 'c'])
+    store.close()
+  })
+
+  test('of a transaction inside another, what throws is undone and the rest is kept', () => {
+    const { store, things } = open(folder?.())
+    store.transaction(() => {
+      things.put('outer', { name: 'outer' })
+      expect(() =>
+        store.transaction(() => {
+          things.put('inner', { name: 'inner' })
+          things.delete('outer')
+          throw new Error('undone')
+        }),
+      ).toThrow('undone')
+      store.transaction(() => things.put('second', { name: 'second' }))
+    })
+    expect(things.list().map(({ name }) => name)).toEqual(['outer', 'second'])
+    expect(() =>
+      store.transaction(() => {
+        store.transaction(() => things.put('third', { name: 'third' }))
+        throw new Error('all of it')
+      }),
+    ).toThrow('all of it')
+    expect(things.has('third')).toBe(false)
+    store.close()
+  })
+
+  test('finds values by what they declare, in the order of their making, whatever is put, deleted or undone', () => {
+    const { store, things } = open(folder?.())
+    for (const key of ['1', '2', '3']) things.put(key, { name: 'same' })
+    things.put('none', { name: '' })
+    const keys = (name: string) =>
+      things.listBy('name', name).map((thing) => things.entries().find(([, one]) => one === thing)?.[0])
+    expect(keys('same')).toEqual(['1', '2', '3'])
+    expect(things.getBy('name', 'other')).toBeUndefined()
+    expect(things.listBy('name', '')).toEqual([])
+    things.put('2', { name: 'other' })
+    expect(keys('same')).toEqual(['1', '3'])
+    expect(keys('other')).toEqual(['2'])
+    const undone = (work: () => void) =>
+      expect(() =>
+        store.transaction(() => {
+          work()
+          throw new Error('undone')
+        }),
+      ).toThrow('undone')
+    undone(() => things.delete('1'))
+    expect(keys('same')).toEqual(['1', '3'])
+    undone(() => things.clear())
+    expect(keys('same')).toEqual(['1', '3'])
+    expect(keys('other')).toEqual(['2'])
+    store.close()
+  })
+
+  test('a list that was handed out stays what it was', () => {
+    const { store, things } = open(folder?.())
+    things.put('a', { name: 'a' })
+    const before = things.list()
+    things.put('b', { name: 'b' })
+    things.delete('a')
+    expect(before).toEqual([{ name: 'a' }])
+    expect(things.list()).toEqual([{ name: 'b' }])
+    store.close()
+  })
+
+  test('a reset leaves what is declared to survive it, and nothing else', () => {
+    const where = folder?.()
+    const { store, things, others } = open(where)
+    things.put('a', { name: 'a' })
+    others.put('a', { name: 'a' })
+    store.reset()
+    things.put('b', { name: 'b' })
+    expect(things.list()).toEqual([{ name: 'b' }])
+    expect(others.size).toBe(1)
+    store.close()
+    if (where === undefined) return
+    const again = open(where)
+    expect(again.things.list()).toEqual([{ name: 'b' }])
+    expect(again.others.size).toBe(1)
+    again.store.close()
+  })
+
+  test('one declaration is one collection, and one name one declaration', () => {
+    const { store, things: first } = open(folder?.())
+    expect(store.collection(things)).toBe(first)
+    expect(() => store.collection({ ...things })).toThrow('two collections are declared as things')
+    store.close()
+  })
+
   test('tells its listeners of every change, and of one that is undone', () => {
     const { store, things } = open(folder?.())
     let changes = 0
@@ -115,6 +225,101 @@ test('a file that is opened again holds all that was put, in its order, and noth
   expect(second.things.list()).toEqual([{ name: 'changed' }, { name: 'a' }])
   expect(second.others.list()).toEqual([{ name: 'ÿ → 😀' }])
   second.store.close()
+})
+
+test('what is declared not to survive a restart is not in the file', () => {
+  const folder = newFolder()
+  const passing: CollectionDeclaration<Thing> = {
+    name: 'passing',
+    survivesReset: false,
+    survivesRestart: false,
+  }
+  const first = new Store(folder)
+  first.collection(passing).put('a', { name: 'a' })
+  expect(first.collection(passing).size).toBe(1)
+  first.close()
+  const second = new Store(folder)
+  expect(second.collection(passing).size).toBe(0)
+  second.close()
+})
+
+describe('one write costs one row, however many there are', () => {
+  /** What the file is asked to do, in order. */
+  function counted(folder: string) {
+    const ran: string[] = []
+    const connect = (file: string): Sqlite => {
+      const db = openSqlite(file)
+      return {
+        exec(sql) {
+          ran.push(sql)
+          db.exec(sql)
+        },
+        prepare(sql) {
+          const statement = db.prepare(sql)
+          const run = (...parameters: readonly string[]) => {
+            ran.push(sql)
+            statement.run(...parameters)
+          }
+          return { run, all: statement.all }
+        },
+        close: () => db.close(),
+      }
+    }
+    const store = new Store(folder, connect)
+    const many = store.collection(things)
+    store.transaction(() => {
+      for (let row = 0; row < 2000; row += 1) many.put(`row ${row}`, { name: 'a row' })
+    })
+    ran.length = 0
+    return { store, many, ran }
+  }
+
+  test('a value put or deleted is one statement and one call of each listener', () => {
+    const { store, many, ran } = counted(newFolder())
+    const keys: string[] = []
+    many.onChange((key) => keys.push(key))
+    many.put('row 7', { name: 'changed' })
+    many.delete('row 8')
+    expect(ran.map((sql) => sql.slice(0, 6))).toEqual(['INSERT', 'DELETE'])
+    expect(keys).toEqual(['row 7', 'row 8'])
+    store.close()
+  })
+
+  test('a transaction is its statements and two more, and its undoing touches what it had touched', () => {
+    const { store, many, ran } = counted(newFolder())
+    const keys: string[] = []
+    many.onChange((key) => keys.push(key))
+    store.transaction(() => many.put('new', { name: 'new' }))
+    expect(ran.map((sql) => sql.split(' ')[0])).toEqual(['BEGIN', 'INSERT', 'COMMIT'])
+    expect(() =>
+      store.transaction(() => {
+        many.put('row 1', { name: 'changed' })
+        throw new Error('undone')
+      }),
+    ).toThrow('undone')
+    expect(keys).toEqual(['new', 'row 1', 'row 1'])
+    store.close()
+  })
+
+  test('no value is looked at but the one that is written', () => {
+    let read = 0
+    const store = new Store()
+    const watched = store.collection<Thing, 'name'>({
+      ...things,
+      indexes: {
+        name: ({ name }) => {
+          read += 1
+          return name
+        },
+      },
+    })
+    for (let row = 0; row < 2000; row += 1) watched.put(`row ${row}`, { name: 'a row' })
+    read = 0
+    watched.put('row 7', { name: 'changed' })
+    watched.delete('row 8')
+    expect(read).toBeLessThanOrEqual(3)
+    store.close()
+  })
 })
 
 test('what cannot be written is not seen', () => {

@@ -1,7 +1,8 @@
 /** One SQLite file, or memory. What has been put is on disk before `put` returns; reads never touch the disk. */
-import { Database } from 'bun:sqlite'
 import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { Collection, type CollectionDeclaration } from './collection.ts'
+import { openSqlite, type Sqlite, type Statement } from './sqlite.ts'
 
 /** The layout of the file. A file of another layout is refused, not guessed at. */
 const LAYOUT = 1
@@ -13,52 +14,70 @@ export class DataFolderError extends Error {
 }
 
 export class Store {
-  readonly #db: Database
-  readonly #put
-  readonly #delete
+  /** Undefined: nothing outlives this object. */
+  readonly #file: File | undefined
   readonly #listeners = new Set<() => void>()
-  readonly #collections: Revertible[] = []
+  readonly #opened = new Map<string, Opened>()
+  /** What the open transactions have done, as the ways back, oldest first. */
+  #undo: (() => void)[] | undefined
 
-  /** `folder` undefined: memory. */
-  constructor(folder?: string) {
-    this.#db = open(folder)
-    this.#put = this.#db.query<null, [string, string, string]>(
-      'INSERT INTO resources (collection, key, value) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = ?3',
-    )
-    this.#delete = this.#db.query<null, [string, string]>(
-      'DELETE FROM resources WHERE collection = ?1 AND key = ?2',
-    )
+  /** `folder` undefined: memory. `connect` is how the file is opened. */
+  constructor(folder?: string, connect: (file: string) => Sqlite = openSqlite) {
+    this.#file = folder === undefined ? undefined : prepareFile(open(folder, connect))
   }
 
-  /** The collection of this name. Call once a name: the type is the caller's word for what the file holds. */
-  collection<T extends object>(name: string): Collection<T> {
-    const rows = this.#db
-      .query<{ key: string; value: string }, [string]>(
-        'SELECT key, value FROM resources WHERE collection = ?1 ORDER BY rowid',
-      )
-      .all(name)
-    const collection = new Collection<T>(
-      new Map(rows.map(({ key, value }) => [key, JSON.parse(value) as T])),
-      {
-        put: (key, value) => this.#put.run(name, key, JSON.stringify(value)),
-        delete: (key) => this.#delete.run(name, key),
-        changed: () => this.#changed(),
-      },
+  /** The collection that is declared so; one that is open already is the same again. */
+  collection<T extends object, I extends string = never>(
+    declaration: CollectionDeclaration<T, I>,
+  ): Collection<T, I> {
+    const { name } = declaration
+    const known = this.#opened.get(name)
+    // One declaration, one type: what was opened by it is of its type.
+    if (known?.declaration === declaration) return known.collection as Collection<T, I>
+    if (known) throw new Error(`two collections are declared as ${name}`)
+    const file = declaration.survivesRestart ? this.#file : undefined
+    const rows = (file?.rows.all(name) ?? []).map(
+      ({ key, value }) => [String(key), JSON.parse(String(value)) as T] as const,
     )
-    this.#collections.push(collection)
+    const collection = new Collection<T, I>(declaration, rows, {
+      put: (key, value) => file?.put.run(name, key, JSON.stringify(value)),
+      delete: (key) => file?.delete.run(name, key),
+      clear: () => file?.clear.run(name),
+      changed: (undo) => {
+        this.#undo?.push(undo)
+        this.#changed()
+      },
+    })
+    this.#opened.set(name, { declaration, collection, clear: () => collection.clear() })
     return collection
   }
 
-  /** Either all that `work` puts is kept, or, when it throws, nothing. `work` must not wait. */
+  /** Either all that `work` puts is kept, or, when it throws, nothing. `work` must not wait. One may stand inside another. */
   transaction<R>(work: () => R): R {
-    const undo = this.#collections.map((collection) => collection.checkpoint())
+    const outer = this.#undo
+    const undo = outer ?? []
+    const mark = undo.length
+    const name = `nested_${mark}`
+    this.#file?.exec(outer ? `SAVEPOINT ${name}` : 'BEGIN')
+    this.#undo = undo
     try {
-      return this.#db.transaction(work)()
+      const result = work()
+      this.#file?.exec(outer ? `RELEASE ${name}` : 'COMMIT')
+      return result
     } catch (error) {
-      for (const revert of undo) revert()
+      this.#undo = undefined
+      for (const back of undo.splice(mark).reverse()) back()
+      this.#rollBack(outer ? `ROLLBACK TO ${name}; RELEASE ${name}` : 'ROLLBACK')
       this.#changed()
       throw error
+    } finally {
+      this.#undo = outer
     }
+  }
+
+  /** Empties what does not survive a reset. */
+  reset(): void {
+    for (const { declaration, clear } of this.#opened.values()) if (!declaration.survivesReset) clear()
   }
 
   /** Calls back after every change. Returns the way to stop it. */
@@ -69,85 +88,57 @@ export class Store {
 
   close(): void {
     this.#listeners.clear()
-    this.#db.close()
+    this.#file?.close()
   }
 
   #changed(): void {
     for (const listener of this.#listeners) listener()
   }
-}
 
-interface Revertible {
-  checkpoint(): () => void
-}
-
-interface Writer<T> {
-  put(key: string, value: T): void
-  delete(key: string): void
-  /** Called when what can be read has changed. */
-  changed(): void
-}
-
-/** Values by key, in the order of their making. Values are immutable: change one by putting another. */
-export class Collection<T extends object> implements Revertible {
-  #values: Map<string, T>
-  readonly #writer: Writer<T>
-
-  constructor(values: Map<string, T>, writer: Writer<T>) {
-    this.#values = values
-    this.#writer = writer
-  }
-
-  get(key: string): T | undefined {
-    return this.#values.get(key)
-  }
-
-  has(key: string): boolean {
-    return this.#values.has(key)
-  }
-
-  list(): readonly T[] {
-    return [...this.#values.values()]
-  }
-
-  get size(): number {
-    return this.#values.size
-  }
-
-  put(key: string, value: T): void {
-    // The file first: what fails to be written must not be seen.
-    this.#writer.put(key, value)
-    this.#values.set(key, value)
-    this.#writer.changed()
-  }
-
-  delete(key: string): boolean {
-    if (!this.#values.has(key)) return false
-    this.#writer.delete(key)
-    this.#values.delete(key)
-    this.#writer.changed()
-    return true
-  }
-
-  snapshot(): ReadonlyMap<string, T> {
-    return new Map(this.#values)
-  }
-
-  /** Remembers the values there are. Returns the way back to them. */
-  checkpoint(): () => void {
-    const values = new Map(this.#values)
-    return () => {
-      this.#values = new Map(values)
+  #rollBack(sql: string): void {
+    try {
+      this.#file?.exec(sql)
+    } catch {
+      // On a full disk, say, SQLite has rolled back by itself; the error that led here is the one to tell.
     }
   }
 }
 
-function open(folder: string | undefined): Database {
-  if (folder === undefined) return prepare(new Database(':memory:'))
+/** A collection, whatever it holds. */
+interface Opened {
+  readonly declaration: Pick<CollectionDeclaration<never>, 'survivesReset'>
+  readonly collection: unknown
+  clear(): void
+}
+
+/** The file, and what is done with its one table. */
+interface File {
+  readonly rows: Statement
+  readonly put: Statement
+  readonly delete: Statement
+  readonly clear: Statement
+  exec(sql: string): void
+  close(): void
+}
+
+function prepareFile(db: Sqlite): File {
+  return {
+    rows: db.prepare('SELECT key, value FROM resources WHERE collection = ?1 ORDER BY rowid'),
+    put: db.prepare(
+      'INSERT INTO resources (collection, key, value) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = ?3',
+    ),
+    delete: db.prepare('DELETE FROM resources WHERE collection = ?1 AND key = ?2'),
+    clear: db.prepare('DELETE FROM resources WHERE collection = ?1'),
+    exec: (sql) => db.exec(sql),
+    close: () => db.close(),
+  }
+}
+
+function open(folder: string, connect: (file: string) => Sqlite): Sqlite {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     const file = join(folder, FILE)
-    const db = new Database(file, { create: true })
+    const db = connect(file)
     try {
       chmodSync(file, 0o600) // it holds private keys; SQLite makes its other files alike
       return prepare(db)
@@ -167,12 +158,12 @@ function open(folder: string | undefined): Database {
   }
 }
 
-function prepare(db: Database): Database {
+function prepare(db: Sqlite): Sqlite {
   // EXCLUSIVE: a second emulator on the same folder must be told, not raced.
   db.exec('PRAGMA locking_mode = EXCLUSIVE')
   db.exec('PRAGMA journal_mode = WAL')
   db.exec('PRAGMA synchronous = FULL')
-  const layout = db.query<{ user_version: number }, []>('PRAGMA user_version').get()?.user_version ?? 0
+  const layout = Number(db.prepare('PRAGMA user_version').all()[0]?.user_version ?? 0)
   if (layout !== 0 && layout !== LAYOUT) {
     throw new DataFolderError(
       `The data folder has layout ${layout}, this version knows ${LAYOUT}: use the version that made it, or name another folder.`,

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { buf as crc32c } from 'crc-32/crc32c.js'
 import type { Policy } from '../iam/policy.ts'
+import type { Collection, CollectionDeclaration } from './collection.ts'
 import { type Bytes, type Contents, contentsInFolder, contentsInMemory, newContentKey } from './contents.ts'
-import type { Collection } from './database.ts'
 import { newPolicy, type State } from './state.ts'
 
 export interface Bucket {
@@ -81,21 +81,36 @@ export class WriteRefused extends Error {
 /** Google keeps a resumable upload that nobody goes on with for a week. Milliseconds. */
 const UPLOAD_LIFE = 7 * 24 * 3_600_000
 
+const KEPT = { survivesReset: false, survivesRestart: true } as const
+
+/** By name. */
+const buckets: CollectionDeclaration<Bucket> = { name: 'buckets', ...KEPT }
+/** By bucket and name. */
+const objects: CollectionDeclaration<StoredObject, 'bucket'> = {
+  name: 'objects',
+  ...KEPT,
+  indexes: { bucket: ({ bucket }) => bucket },
+}
+/** By id. */
+const uploads: CollectionDeclaration<Upload> = { name: 'uploads', ...KEPT }
+
 export class ObjectStore {
   readonly buckets: Collection<Bucket>
   readonly #state: State
   readonly #contents: Contents
-  readonly #objects: Collection<StoredObject>
+  readonly #objects: Collection<StoredObject, 'bucket'>
   readonly #uploads: Collection<Upload>
   #lastGeneration: number
 
   private constructor(state: State, contents: Contents) {
     this.#state = state
     this.#contents = contents
-    this.buckets = state.store.collection('buckets')
-    this.#objects = state.store.collection('objects')
-    this.#uploads = state.store.collection('uploads')
-    this.#lastGeneration = Math.max(0, ...this.#objects.list().map(({ generation }) => Number(generation)))
+    this.buckets = state.store.collection(buckets)
+    this.#objects = state.store.collection(objects)
+    this.#uploads = state.store.collection(uploads)
+    this.#lastGeneration = this.#objects
+      .list()
+      .reduce((last, { generation }) => Math.max(last, Number(generation)), 0)
   }
 
   /** `folder` is the data folder; without one everything is in memory. Call once a state. */
@@ -104,10 +119,14 @@ export class ObjectStore {
     const store = new ObjectStore(state, contents)
     for (const { id, timeCreated } of store.#uploads.list())
       if (Date.parse(timeCreated) + UPLOAD_LIFE < state.clock()) store.#uploads.delete(id)
-    await contents.keepOnly(
-      new Set([...store.#objects.list(), ...store.#uploads.list()].map(({ content }) => content)),
-    )
+    await store.tidy()
     return store
+  }
+
+  /** Deletes the bytes of whatever is not there any more: what a crash or a reset left behind. */
+  async tidy(): Promise<void> {
+    const known = [...this.#objects.list(), ...this.#uploads.list()].map(({ content }) => content)
+    await this.#contents.keepOnly(new Set(known))
   }
 
   /** Makes a bucket with the policy that Google gives to a new one of a project. */
@@ -155,9 +174,8 @@ export class ObjectStore {
   /** The objects of a bucket in the order of their names, which is that of their UTF-8 bytes. */
   list(bucket: string): readonly StoredObject[] {
     return this.#objects
-      .list()
-      .filter((object) => object.bucket === bucket)
-      .sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)))
+      .listBy('bucket', bucket)
+      .toSorted((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)))
   }
 
   /** The bytes of an object from `start` up to, not including, `end`. */

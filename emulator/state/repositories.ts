@@ -1,5 +1,5 @@
 /** Artifact Registry's repositories. What is in them the Docker engine holds. */
-import type { Collection } from './database.ts'
+import type { Collection, CollectionDeclaration } from './collection.ts'
 import type { State } from './state.ts'
 
 export type Repositories = Collection<Repository>
@@ -17,6 +17,13 @@ export interface Repository {
   readonly rest: Readonly<Record<string, unknown>>
 }
 
+/** By name. */
+export const repositories: CollectionDeclaration<Repository> = {
+  name: 'repositories',
+  survivesReset: false,
+  survivesRestart: true,
+}
+
 export function openRepositories({ store }: State): Repositories {
-  return store.collection('repositories')
+  return store.collection(repositories)
 }

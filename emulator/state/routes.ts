@@ -3,6 +3,9 @@ import { serviceHosts, serviceKey } from './names.ts'
 import type { Revision, Service, TrafficTarget } from './resources.ts'
 import type { State } from './state.ts'
 
+/** What routes are made from. */
+export type RoutesState = Pick<State, 'place' | 'services' | 'revisions'>
+
 /** What one host stands for. */
 export interface Route {
   readonly service: Service
@@ -12,26 +15,30 @@ export interface Route {
   pick(random: number): Revision | undefined
 }
 
-/** The table of hosts. It is made anew only after services or revisions have changed, when the next request asks. */
-export class Routes {
-  readonly #state: State
-  readonly #unsubscribe: () => void
-  #stale = true
-  #services: readonly Service[] = []
-  #revisions: readonly Revision[] = []
-  #byHost: ReadonlyMap<string, Route> = new Map()
+type Table = Map<string, Map<string, Route>>
 
-  constructor(state: State) {
+/** The table of hosts. A service's part of it is made anew after the service has changed, when the next request asks. */
+export class Routes {
+  readonly #state: RoutesState
+  readonly #unsubscribe: () => void
+  /** Keys of services that have changed since the table was last looked at. */
+  readonly #changed = new Set<string>()
+  /** Routes by host, then by the key of their service. */
+  readonly #own: Table = new Map()
+  readonly #tagged: Table = new Map()
+  readonly #hosts = new Map<string, ServiceRoutes>()
+
+  constructor(state: RoutesState) {
     this.#state = state
-    this.#unsubscribe = state.store.onChange(() => {
-      this.#stale = true
-    })
+    for (const service of state.services.list()) this.#changed.add(serviceKey(service))
+    this.#unsubscribe = state.services.onChange((key) => this.#changed.add(key))
   }
 
   /** `host` is lower case, without a port. */
   find(host: string): Route | undefined {
-    if (this.#stale) this.#refresh()
-    return this.#byHost.get(host)
+    if (this.#changed.size > 0) this.#refresh()
+    // A service whose own name reads like a tagged one keeps its host.
+    return first(this.#own.get(host)) ?? first(this.#tagged.get(host))
   }
 
   close(): void {
@@ -39,39 +46,64 @@ export class Routes {
   }
 
   #refresh(): void {
-    this.#stale = false
-    const services = this.#state.services.list()
-    const revisions = this.#state.revisions.list()
-    // Most changes are of something else, such as an access token.
-    if (same(services, this.#services) && same(revisions, this.#revisions)) return
-    this.#services = services
-    this.#revisions = revisions
-    this.#byHost = table(services, this.#state)
-  }
-}
-
-function table(services: readonly Service[], state: State): ReadonlyMap<string, Route> {
-  const byHost = new Map<string, Route>()
-  for (const service of services) {
-    const route = { service, pick: splitTraffic(service, state) }
-    for (const host of serviceHosts(service, state.place)) byHost.set(host, route)
-  }
-  // Tags after services: a service whose own name reads like a tagged one keeps its host.
-  for (const service of services) {
-    for (const target of service.traffic) {
-      const { tag } = target
-      if (!tag) continue
-      const revision = revisionOf(service, target, state)
-      const route = { service, tag, pick: () => revision }
-      for (const host of serviceHosts(service, state.place, tag))
-        if (!byHost.has(host)) byHost.set(host, route)
+    for (const key of this.#changed) {
+      const service = this.#state.services.get(key)
+      const before = this.#hosts.get(key)
+      const after = service && routesOf(service, this.#state)
+      if (after) this.#hosts.set(key, after)
+      else this.#hosts.delete(key)
+      replace(this.#own, key, before?.own, after?.own)
+      replace(this.#tagged, key, before?.tagged, after?.tagged)
     }
+    this.#changed.clear()
   }
-  return byHost
 }
 
-function splitTraffic(service: Service, state: State): Route['pick'] {
-  const shares: { readonly revision: Revision | undefined; readonly below: number }[] = []
+/** Routes of one service by host. */
+interface ServiceRoutes {
+  readonly own: ReadonlyMap<string, Route>
+  readonly tagged: ReadonlyMap<string, Route>
+}
+
+function routesOf(service: Service, state: RoutesState): ServiceRoutes {
+  const route = { service, pick: splitTraffic(service, state) }
+  const own = new Map(serviceHosts(service, state.place).map((host) => [host, route]))
+  const tagged = new Map<string, Route>()
+  for (const target of service.traffic) {
+    const { tag } = target
+    if (!tag) continue
+    const pick = revisionOf(service, target, state)
+    for (const host of serviceHosts(service, state.place, tag))
+      if (!tagged.has(host)) tagged.set(host, { service, tag, pick })
+  }
+  return { own, tagged }
+}
+
+function replace(
+  table: Table,
+  key: string,
+  before: ReadonlyMap<string, Route> = new Map(),
+  after: ReadonlyMap<string, Route> = new Map(),
+): void {
+  for (const host of before.keys()) {
+    if (after.has(host)) continue
+    const routes = table.get(host)
+    routes?.delete(key)
+    if (routes?.size === 0) table.delete(host)
+  }
+  for (const [host, route] of after) {
+    const routes = table.get(host)
+    if (routes) routes.set(key, route)
+    else table.set(host, new Map([[key, route]]))
+  }
+}
+
+function first(routes: ReadonlyMap<string, Route> | undefined): Route | undefined {
+  return routes?.values().next().value
+}
+
+function splitTraffic(service: Service, state: RoutesState): Route['pick'] {
+  const shares: { readonly revision: () => Revision | undefined; readonly below: number }[] = []
   let total = 0
   // A service whose manifest has no traffic block follows its latest ready revision.
   const targets = service.traffic.length > 0 ? service.traffic : [{ percent: 100 }]
@@ -80,17 +112,19 @@ function splitTraffic(service: Service, state: State): Route['pick'] {
     total += target.percent
     shares.push({ revision: revisionOf(service, target, state), below: total })
   }
-  const [first] = shares
-  if (shares.length === 1) return () => first?.revision
-  return (random) => shares.find(({ below }) => random * total < below)?.revision
+  const [only] = shares
+  if (only && shares.length === 1) return only.revision
+  return (random) => shares.find(({ below }) => random * total < below)?.revision()
 }
 
-function revisionOf(service: Service, target: TrafficTarget, state: State): Revision | undefined {
-  const name = target.revisionName ?? service.latestReadyRevision
-  if (name === undefined) return undefined
-  return state.revisions.get(serviceKey({ project: service.project, region: service.region, name }))
-}
-
-function same(left: readonly object[], right: readonly object[]): boolean {
-  return left.length === right.length && left.every((value, index) => value === right[index])
+/** Looks the revision up at each request: it changes without its service, when it becomes ready for one. */
+function revisionOf(
+  { project, region, latestReadyRevision }: Service,
+  target: TrafficTarget,
+  { revisions }: RoutesState,
+): () => Revision | undefined {
+  const name = target.revisionName ?? latestReadyRevision
+  if (name === undefined) return () => undefined
+  const key = serviceKey({ project, region, name })
+  return () => revisions.get(key)
 }

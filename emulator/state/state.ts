@@ -4,9 +4,11 @@ import type { Decision } from '../decision/decision.ts'
 import { newEtag } from '../iam/etag.ts'
 import type { Policy } from '../iam/policy.ts'
 import type { Clock } from '../tokens/clock.ts'
-import { KeyRing, type SigningKey } from '../tokens/keys.ts'
+import { KeyRing } from '../tokens/keys.ts'
 import { mintAccessToken, mintUniqueId } from '../tokens/mint.ts'
-import { Collection, Store } from './database.ts'
+import type { Collection } from './collection.ts'
+import * as declared from './collections.ts'
+import { Store } from './database.ts'
 import { defaultComputeServiceAccount, type Place } from './names.ts'
 import type {
   AccessToken,
@@ -40,6 +42,8 @@ export interface StateOptions extends Place {
 
 /** Google's hour for access tokens, in milliseconds. */
 const ACCESS_TOKEN_LIFE = 3_600_000
+/** How often expired ones are looked for. Milliseconds. */
+const SWEEP_INTERVAL = 60_000
 
 export class State {
   readonly place: Place
@@ -50,17 +54,15 @@ export class State {
   readonly groups: ReadonlyMap<string, readonly string[]>
   readonly domains: ReadonlyMap<string, readonly string[]>
   readonly store: Store
-  readonly projects: Collection<Project>
-  readonly serviceAccounts: Collection<ServiceAccount>
-  /** Accounts that may be undeleted, by unique id. */
+  readonly projects: Collection<Project, 'number'>
+  readonly serviceAccounts: Collection<ServiceAccount, 'uniqueId'>
   readonly deletedServiceAccounts: Collection<ServiceAccount>
-  /** By key id. */
-  readonly serviceAccountKeys: Collection<ServiceAccountKey>
+  readonly serviceAccountKeys: Collection<ServiceAccountKey, 'account'>
   readonly workloadIdentityPools: Collection<WorkloadIdentityPool>
   readonly workloadIdentityPoolProviders: Collection<WorkloadIdentityPoolProvider>
-  readonly users: Collection<User>
-  readonly services: Collection<Service>
-  readonly revisions: Collection<Revision>
+  readonly users: Collection<User, 'uniqueId'>
+  readonly services: Collection<Service, 'name'>
+  readonly revisions: Collection<Revision, 'service' | 'name'>
   readonly operations: Collection<Operation>
   readonly accessTokens: Collection<AccessToken>
   readonly authorizationCodes: Collection<AuthorizationCode>
@@ -71,6 +73,7 @@ export class State {
   readonly logs = new Ring<LogEntry>(10_000)
   readonly keys: KeyRing
   readonly #options: StateOptions
+  #lastSweep = Number.NEGATIVE_INFINITY
 
   private constructor(options: StateOptions, store: Store, keys: KeyRing) {
     this.#options = options
@@ -86,25 +89,25 @@ export class State {
     this.domains = options.domains
     this.store = store
     this.keys = keys
-    this.projects = store.collection('projects')
-    this.serviceAccounts = store.collection('serviceAccounts')
-    this.deletedServiceAccounts = store.collection('deletedServiceAccounts')
-    this.serviceAccountKeys = store.collection('serviceAccountKeys')
-    this.workloadIdentityPools = store.collection('workloadIdentityPools')
-    this.workloadIdentityPoolProviders = store.collection('workloadIdentityPoolProviders')
-    this.users = store.collection('users')
-    this.services = store.collection('services')
-    this.revisions = store.collection('revisions')
-    this.operations = store.collection('operations')
-    this.accessTokens = store.collection('accessTokens')
-    this.authorizationCodes = store.collection('authorizationCodes')
-    this.refreshTokens = store.collection('refreshTokens')
+    this.projects = store.collection(declared.projects)
+    this.serviceAccounts = store.collection(declared.serviceAccounts)
+    this.deletedServiceAccounts = store.collection(declared.deletedServiceAccounts)
+    this.serviceAccountKeys = store.collection(declared.serviceAccountKeys)
+    this.workloadIdentityPools = store.collection(declared.workloadIdentityPools)
+    this.workloadIdentityPoolProviders = store.collection(declared.workloadIdentityPoolProviders)
+    this.users = store.collection(declared.users)
+    this.services = store.collection(declared.services)
+    this.revisions = store.collection(declared.revisions)
+    this.operations = store.collection(declared.operations)
+    this.accessTokens = store.collection(declared.accessTokens)
+    this.authorizationCodes = store.collection(declared.authorizationCodes)
+    this.refreshTokens = store.collection(declared.refreshTokens)
     if (!this.projects.has(options.projectId)) this.#begin(options)
   }
 
   static async open(options: StateOptions): Promise<State> {
     const store = new Store(options.data)
-    const kept = store.collection<SigningKey>('signingKeys')
+    const kept = store.collection(declared.signingKeys)
     const keys = await KeyRing.open(kept.list(), options.clock(), (all) =>
       store.transaction(() => {
         for (const { kid } of kept.list()) if (!all.some((key) => key.kid === kid)) kept.delete(kid)
@@ -116,17 +119,13 @@ export class State {
 
   /** The project, by id or number. */
   project(idOrNumber: string): Project | undefined {
-    return (
-      this.projects.get(idOrNumber) ??
-      this.projects.list().find((project) => project.projectNumber === idOrNumber)
-    )
+    return this.projects.get(idOrNumber) ?? this.projects.getBy('number', idOrNumber)
   }
 
   /** A service account, by email or unique id. */
   serviceAccount(emailOrId: string): ServiceAccount | undefined {
     return (
-      this.serviceAccounts.get(emailOrId.toLowerCase()) ??
-      this.serviceAccounts.list().find((account) => account.uniqueId === emailOrId)
+      this.serviceAccounts.get(emailOrId.toLowerCase()) ?? this.serviceAccounts.getBy('uniqueId', emailOrId)
     )
   }
 
@@ -147,8 +146,7 @@ export class State {
   ): { readonly token: string; readonly expireTime: number } {
     const token = mintAccessToken()
     const now = this.clock()
-    for (const [key, kept] of this.accessTokens.snapshot())
-      if (kept.expireTime <= now) this.accessTokens.delete(key)
+    this.#forgetExpired(now)
     const expireTime = now + life
     this.accessTokens.put(tokenKey(token), { ...holder, expireTime })
     return { token, expireTime }
@@ -166,14 +164,11 @@ export class State {
   }
 
   /**
-   * Back to the first contents. Signing keys and certificates stay, because clients keep what they have read of them. Call
-   * it when nothing runs any more.
+   * Back to the first contents; what stays says so in its declaration. Call it when nothing runs any more.
    */
   reset(): void {
     this.store.transaction(() => {
-      for (const collection of Object.values(this))
-        if (collection instanceof Collection)
-          for (const key of collection.snapshot().keys()) collection.delete(key)
+      this.store.reset()
       this.#begin(this.#options)
     })
     this.decisions.clear()
@@ -182,6 +177,14 @@ export class State {
 
   close(): void {
     this.store.close()
+  }
+
+  /** Once a minute is often enough, and issuing a token then costs the same however many there are. */
+  #forgetExpired(now: number): void {
+    if (Math.abs(now - this.#lastSweep) < SWEEP_INTERVAL) return
+    this.#lastSweep = now
+    for (const [key, kept] of this.accessTokens.entries())
+      if (kept.expireTime <= now) this.accessTokens.delete(key)
   }
 
   #begin({ projectId, projectNumber, owner }: StateOptions): void {

@@ -72,7 +72,7 @@ export function cloudBuild(routes: Router, options: CloudBuildOptions): void {
   routes.get('/v1/operations/build/{project}/{operation}', (call) => {
     const { projectId } = projectFor(state, call, 'cloudbuild.builds.get')
     const id = Buffer.from(call.param('operation'), 'base64').toString()
-    const build = runner.builds.list().find((known) => known.project === projectId && known.id === id)
+    const build = runner.builds.listBy('id', id).find(({ project }) => project === projectId)
     if (!build) throw notFound('Requested entity was not found.')
     return operation(state, build, call)
   })

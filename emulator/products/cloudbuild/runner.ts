@@ -3,7 +3,7 @@
 import type { Log } from '../../rest/route.ts'
 import type { Builder, BuiltImage } from '../../runtime/builder.ts'
 import { imageName } from '../../runtime/image-name.ts'
-import type { Collection } from '../../state/database.ts'
+import type { Collection, CollectionDeclaration } from '../../state/collection.ts'
 import type { ObjectStore } from '../../state/objects.ts'
 import type { Repositories } from '../../state/repositories.ts'
 import type { State } from '../../state/state.ts'
@@ -37,14 +37,22 @@ class Failed extends Error {
   }
 }
 
+/** By {@link buildKey}. */
+const builds: CollectionDeclaration<Build, 'id'> = {
+  name: 'builds',
+  survivesReset: false,
+  survivesRestart: true,
+  indexes: { id: ({ id }) => id },
+}
+
 export class BuildRunner {
-  readonly builds: Collection<Build>
+  readonly builds: Collection<Build, 'id'>
   readonly #options: RunnerOptions
   readonly #queue: BuildQueue<Stop>
 
   constructor(options: RunnerOptions) {
     this.#options = options
-    this.builds = options.state.store.collection('builds')
+    this.builds = options.state.store.collection(builds)
     this.#queue = new BuildQueue(AT_ONCE, (key, signal) => this.#run(key, signal))
   }
 

@@ -1,5 +1,6 @@
 /** What the deletion of a service account leaves behind, and how it is taken back. */
 import type { Policy } from '../../iam/policy.ts'
+import type { Collection } from '../../state/collection.ts'
 import type { ServiceAccount } from '../../state/resources.ts'
 import type { State } from '../../state/state.ts'
 
@@ -7,9 +8,8 @@ import type { State } from '../../state/state.ts'
 export function deleteAccount(state: State, account: ServiceAccount): void {
   const { email, uniqueId } = account
   state.store.transaction(() => {
-    for (const key of state.serviceAccountKeys.list()) {
-      if (key.account === email) state.serviceAccountKeys.delete(key.keyId)
-    }
+    for (const { keyId } of state.serviceAccountKeys.listBy('account', email))
+      state.serviceAccountKeys.delete(keyId)
     state.serviceAccounts.delete(email)
     state.deletedServiceAccounts.put(uniqueId, account)
     renameMember(state, `serviceAccount:${email}`, `deleted:serviceAccount:${email}?uid=${uniqueId}`)
@@ -33,11 +33,11 @@ function renameMember(state: State, from: string, to: string): void {
 }
 
 function renameIn<T extends { readonly policy: Policy }>(
-  collection: { snapshot(): ReadonlyMap<string, T>; put(key: string, value: T): void },
+  collection: Pick<Collection<T>, 'entries' | 'put'>,
   from: string,
   to: string,
 ): void {
-  for (const [key, resource] of collection.snapshot()) {
+  for (const [key, resource] of collection.entries()) {
     const { policy } = resource
     if (!policy.bindings.some(({ members }) => members.includes(from))) continue
     const bindings = policy.bindings.map((binding) => ({

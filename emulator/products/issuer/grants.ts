@@ -32,7 +32,7 @@ export function revoke(state: State, token: string): boolean {
     state.accessTokens.delete(key)
     if (root === undefined) return
     state.refreshTokens.delete(root)
-    for (const [other, kept] of state.accessTokens.snapshot())
+    for (const [other, kept] of state.accessTokens.entries())
       if (kept.grant === root) state.accessTokens.delete(other)
   })
   return true

@@ -48,7 +48,7 @@ export function signIn(state: State, parameters: Parameters): SignIn {
   const now = state.clock()
   const user = whoever(state, asked.login_hint)
   const code = mintAuthorizationCode()
-  for (const [key, kept] of state.authorizationCodes.snapshot())
+  for (const [key, kept] of state.authorizationCodes.entries())
     if (kept.expireTime <= now) state.authorizationCodes.delete(key)
   state.authorizationCodes.put(tokenKey(code), {
     clientId: asked.client_id,
@@ -86,7 +86,7 @@ function redirectTarget(uri: string): URL | 'shown' {
 
 /** The person hinted at, or the project's owner. A service account does not sign in. */
 function whoever(state: State, hint: string | undefined): User {
-  const known = state.users.list().find((user) => user.uniqueId === hint)
+  const known = hint === undefined ? undefined : state.users.getBy('uniqueId', hint)
   if (known) return known
   const email = z.email().safeParse(hint)
   const person = email.success && !email.data.toLowerCase().endsWith('.gserviceaccount.com')

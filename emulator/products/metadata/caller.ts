@@ -76,9 +76,7 @@ function serviceNamed(state: State, name: string): Service | 'several' | undefin
   const { projectId } = state.place
   const near = state.services.get(serviceKey({ project: projectId, region: state.region, name }))
   if (near) return near
-  const far = state.services
-    .list()
-    .filter((service) => service.project === projectId && service.name === name)
+  const far = state.services.listBy('name', name).filter(({ project }) => project === projectId)
   return far.length > 1 ? 'several' : far[0]
 }
 

@@ -1,6 +1,7 @@
 /** Finding services and revisions, and Google's sentences when they are not there. */
 
 import { type ApiError, notFound } from '../../rest/errors.ts'
+import { serviceKey } from '../../state/names.ts'
 import type { Revision, Service, ServiceName } from '../../state/resources.ts'
 import type { State } from '../../state/state.ts'
 
@@ -16,11 +17,7 @@ export function noSuch(kind: string, { project, region, name }: ServiceName): Ap
 }
 
 export function revisionsOf(state: State, { project, region, name }: ServiceName): readonly Revision[] {
-  return state.revisions
-    .list()
-    .filter(
-      (revision) => revision.service === name && revision.region === region && revision.project === project,
-    )
+  return state.revisions.listBy('service', serviceKey({ project, region, name }))
 }
 
 /** Names of the revisions that requests can reach: by a share of the traffic, or by a tag. */
