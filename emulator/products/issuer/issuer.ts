@@ -1,4 +1,4 @@
-/** Google's token issuer: what it publishes, what it says of a token, and signing in (facts 3, 6.8; gcloud's facts 2). */
+/** Google's token issuer: what it publishes, what it says of a token, and signing in (facts 3, 6.8, gcloud 2). */
 import { type Context, Hono } from 'hono'
 import { auth } from 'hono/utils/basic-auth'
 import type { RoomEnv } from '../../front/request.ts'
