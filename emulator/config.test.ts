@@ -45,6 +45,7 @@ describe('configuration', () => {
     const values: Readonly<Record<string, string>> = {
       port: '0',
       host: '0.0.0.0',
+      alias: 'emulator.example;ci.example',
       project: 'other-project',
       projectNumber: '210987654321',
       region: 'asia-east1',

@@ -68,6 +68,9 @@ const schema = z.strictObject({
   tlsPort: port.optional(),
   caDir: z.string().min(1, 'the path of a folder').optional(),
   host: z.string().min(1).default('127.0.0.1'),
+  alias: z
+    .array(z.string().regex(/^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/i, 'a host name, without scheme and port'))
+    .default([]),
   project: z
     .string()
     .regex(
@@ -105,7 +108,7 @@ export type Config = z.infer<typeof schema>
 /** What has to be given: nothing. */
 export type ConfigInput = z.input<typeof schema>
 
-type Shape = 'value' | 'pairs' | 'lists'
+type Shape = 'value' | 'list' | 'pairs' | 'lists'
 interface Setting {
   readonly key: keyof Config
   readonly flag: string
@@ -143,6 +146,13 @@ export const SETTINGS: readonly Setting[] = [
     argument: 'ADDRESS',
     shape: 'value',
     help: 'the address to listen on (127.0.0.1)',
+  },
+  {
+    key: 'alias',
+    flag: 'alias',
+    argument: 'NAME',
+    shape: 'list',
+    help: 'a host name that the emulator answers to, beside localhost, addresses and names without a dot; may be repeated',
   },
   { key: 'project', flag: 'project', argument: 'ID', shape: 'value', help: 'project id (demo-project)' },
   {
@@ -335,6 +345,7 @@ function lookUp(value: unknown, key: string): unknown {
 
 function shaped(setting: Setting, values: readonly string[], origin: string): unknown {
   if (setting.shape === 'value') return values.at(-1) ?? ''
+  if (setting.shape === 'list') return values
   return Object.fromEntries(
     values.map((value) => {
       const equals = value.indexOf('=')

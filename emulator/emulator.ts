@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { type Config, ConfigError, type ConfigInput, configure } from './config.ts'
 import { createControl } from './control/control.ts'
+import { isGateway, isLoopback } from './front/addresses.ts'
 import { Authority, type KeptAuthority } from './front/authority.ts'
-import { isLoopback } from './front/hosts.ts'
 import { createProxy } from './front/proxy.ts'
 import type { RoomBindings } from './front/request.ts'
 import { createFront, type Front, type Listener, type ListenOptions } from './front/server.ts'
@@ -219,6 +219,8 @@ export async function startEmulator(
       console: room(
         createControl({
           state,
+          serviceAt: async ({ address, instance }) =>
+            (instance ?? (isGateway(address) ? undefined : await runtime.instanceAt(address)))?.service.name,
           certificate: async () => (await authority()).certificate,
           tunnels: ({ address }) => isLoopback(address),
           googlePort: async () => (await googleDoor()).port,
@@ -238,6 +240,10 @@ export async function startEmulator(
       elsewhere: createProxy({ authority, now: clock }),
     },
     log,
+    {
+      aliases: [config.host, ...config.alias],
+      serviceAt: async (address) => (await runtime.instanceAt(address))?.service.name,
+    },
   )
 
   await state.keys.rotateWhenDue(clock())
@@ -258,11 +264,11 @@ export async function startEmulator(
     // Who shares the folder may start as soon as the listeners answer.
     if (config.caDir !== undefined) await trust()
     const { host } = config
-    const main = await listen({ host, port: config.port })
+    const main = await listen({ host, port: config.port, control: true })
     const tls =
       config.tlsPort === undefined
         ? undefined
-        : await listen({ host, port: config.tlsPort, tls: { authority, now: clock } })
+        : await listen({ host, port: config.tlsPort, control: true, tls: { authority, now: clock } })
     const published: Record<string, string> = {}
     for (const [port, service] of Object.entries(config.publish)) {
       const name = { project: config.project, region: config.region, name: service }

@@ -11,6 +11,8 @@ import { type Rehearsal, readRequest, rehearsalRoutes } from './rehearsal.ts'
 export interface ControlOptions extends PushOptions {
   /** PEM of the certificate that programs have to trust. */
   readonly certificate: () => Promise<string>
+  /** The service whose program this peer is, if any: the control API is not for services. */
+  readonly serviceAt?: (peer: Peer) => Promise<string | undefined>
   /** Whether hosts that are not Google's are reached through here, for this peer. */
   readonly tunnels: (peer: Peer) => boolean
   /** Ends the emulator for programs of its own machine. Without it that is left to whoever started it. */
@@ -19,18 +21,28 @@ export interface ControlOptions extends PushOptions {
   readonly rehearsal?: Rehearsal
 }
 
+/** What a service's container may ask for as it starts: it tells nothing, and allows nothing. */
+const FOR_ANYONE: ReadonlySet<string> = new Set(['/_emulator/health', '/_emulator/ca.pem'])
+
 /** A decision as the API shows it: with the one line that says why. */
 export type ExplainedDecision = Decision & { readonly why: string }
 
 export function createControl({
   state,
   certificate,
+  serviceAt = () => Promise.resolve(undefined),
   tunnels,
   rehearsal,
   shutdown,
   googlePort,
 }: ControlOptions): Hono<RoomEnv> {
   const app = new Hono<RoomEnv>()
+  app.use(async (c, next) => {
+    const service = FOR_ANYONE.has(c.req.path) ? undefined : await serviceAt(c.env.peer)
+    if (service === undefined) return next()
+    const error = `The control API is not for services, and this request comes from ${service}. Ask from another program.`
+    return c.json({ error }, 403)
+  })
   if (rehearsal) rehearsalRoutes(app, state, rehearsal)
 
   app.get('/_emulator/health', (c) =>

@@ -1,8 +1,9 @@
 /** Google is a set of host names: which room answers for which (design: the one idea). */
 
-import type { FrontRequest } from './request.ts'
-
-export type Room = 'metadata' | 'issuer' | 'apis' | 'ingress' | 'local' | 'elsewhere'
+/** `local`: the host is none of Google's. */
+export type Room = 'metadata' | 'issuer' | 'apis' | 'ingress' | 'local'
+/** A room of the emulator's own name. */
+export type LocalRoom = Exclude<Room, 'ingress' | 'local'> | 'console'
 
 const METADATA_HOSTS: ReadonlySet<string> = new Set([
   'metadata.google.internal',
@@ -18,11 +19,8 @@ const ISSUER_HOSTS: ReadonlySet<string> = new Set([
 const ISSUER_PATH =
   /^\/(?:\.well-known\/openid-configuration|oauth2\/|o\/oauth2\/|token$|tokeninfo$|revoke$|v1\/(?:token|introspect|userinfo)$|(?:service_accounts|robot)\/v1\/|authcode\.html$)/
 
-/**
- * The room for a request. `absolute`: the target was spelled in full, as a client does towards a proxy; a host that is not
- * Google's is then somebody else's, while in the ordinary form it can only be a name of this machine.
- */
-export function roomFor(host: string, target: string, absolute: boolean): Room {
+/** The room that a host means. A host that is not Google's is the emulator's own, or, asked for as of a proxy, somebody else's. */
+export function roomFor(host: string, target: string): Room {
   if (host.endsWith('.run.app')) return 'ingress'
   if (METADATA_HOSTS.has(host) || host.endsWith('.metadata.google.internal')) return 'metadata'
   if (ISSUER_HOSTS.has(host)) return 'issuer'
@@ -30,17 +28,11 @@ export function roomFor(host: string, target: string, absolute: boolean): Room {
   if (host === 'www.googleapis.com') return isIssuerPath(target) ? 'issuer' : 'apis'
   if (host.endsWith('.googleapis.com')) return 'apis'
   if (host === 'sdk.cloud.google.com') return 'issuer' // where gcloud sends a browser to show a code
-  return absolute && !isOwnName(host) ? 'elsewhere' : 'local'
-}
-
-/** True where a program of this machine asks the proxy for another server of this machine: its own work in progress, say. */
-export function isAnotherServer({ host, port, scheme, peer, incoming }: FrontRequest): boolean {
-  if (!isOwnName(host) || !isLoopback(peer.address)) return false
-  return (port ?? (scheme === 'https' ? 443 : 80)) !== incoming.socket.localPort
+  return 'local'
 }
 
 /** The room for a path on the emulator's own name: Google's paths do not collide. */
-export function roomForPath(target: string, wantsHtml: boolean): Room | 'console' {
+export function roomForPath(target: string, wantsHtml: boolean): LocalRoom {
   if (target.startsWith('/_emulator')) return 'console'
   if (target.startsWith('/computeMetadata')) return 'metadata'
   // Clients find a metadata server by `GET /` and its Metadata-Flavor header; a browser asks for a page.
@@ -55,14 +47,4 @@ function isIssuerPath(target: string): boolean {
 function pathOf(target: string): string {
   const query = target.indexOf('?')
   return query < 0 ? target : target.slice(0, query)
-}
-
-/** Loopback names and addresses: the emulator's own, whatever the form of the request. */
-export function isOwnName(host: string): boolean {
-  return host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || isLoopback(host)
-}
-
-/** True for an address of the loopback range. */
-export function isLoopback(address: string): boolean {
-  return address === '::1' || /^127(?:\.\d{1,3}){3}$/.test(address)
 }

@@ -1,15 +1,15 @@
 /**
  * The one port as a proxy: CONNECT, and requests for hosts that are not Google's.
  *
- * TLS to Google's names ends here; every other connection passes through untouched, and only for this machine's own programs:
- * an open proxy on a network would be somebody else's way in.
+ * TLS to Google's names ends here; every other connection passes through untouched, to an address that was judged before
+ * (destination.ts) and to no other: an open proxy on a network would be somebody else's way in.
  */
 import { request as httpRequest, type IncomingMessage } from 'node:http'
-import { connect as tcpConnect } from 'node:net'
+import { type Socket, connect as tcpConnect } from 'node:net'
 import { type Duplex, duplexPair } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import type { Authority } from './authority.ts'
-import { isAnotherServer, isLoopback, roomFor } from './hosts.ts'
+import type { Destination } from './destination.ts'
 import type { FrontExchange, FrontRequest, Peer } from './request.ts'
 
 export interface ProxyOptions {
@@ -18,28 +18,26 @@ export interface ProxyOptions {
 }
 
 export interface ForwardProxy {
-  handle(exchange: FrontExchange): Promise<void>
+  handle(exchange: FrontExchange, destination: Elsewhere): Promise<void>
   upgrade(request: FrontRequest, socket: Duplex, head: Buffer): Promise<void>
   /** `accept` takes the decrypted connection as if it had come in by the listener itself. */
   connect(
     request: FrontRequest,
+    destination: Destination,
     socket: Duplex,
     head: Buffer,
     accept: (socket: Duplex, peer: Peer) => void,
   ): Promise<void>
 }
 
+type Elsewhere = Extract<Destination, { readonly kind: 'elsewhere' }>
+
 export function createProxy({ authority, now }: ProxyOptions): ForwardProxy {
   return {
-    async handle({ incoming, outgoing, host, port, target, peer }) {
-      if (!peer.instance && !isLoopback(peer.address)) {
-        outgoing.writeHead(403, { 'content-type': 'text/plain; charset=utf-8' })
-        outgoing.end(`${REFUSAL}\n`)
-        return
-      }
+    async handle({ incoming, outgoing, host, target }, { addresses, port }) {
       const upstream = httpRequest({
-        host: bare(host),
-        port: port ?? 80,
+        host: await reachable(addresses, port),
+        port,
         method: incoming.method,
         path: target,
         headers: throughHeaders(incoming),
@@ -67,14 +65,13 @@ export function createProxy({ authority, now }: ProxyOptions): ForwardProxy {
       )
     },
 
-    async connect(request, socket, head, accept) {
+    async connect(request, destination, socket, head, accept) {
       const { incoming, host, port = 443, peer } = request
-      // A client that goes away in the middle is no fault of anyone's.
-      socket.on('error', () => socket.destroy())
-      if (roomFor(host, '/', true) === 'elsewhere' || isAnotherServer({ ...request, port })) {
-        if (!peer.instance && !isLoopback(peer.address)) return answer(socket, '403 Forbidden', REFUSAL)
-        return tunnel(bare(host), port, socket, head)
+      if (destination.kind === 'refused') {
+        const status = destination.status === 403 ? '403 Forbidden' : '502 Bad Gateway'
+        return answer(socket, status, destination.message)
       }
+      if (destination.kind === 'elsewhere') return tunnel(host, destination, socket, head)
       socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
       if (head.length > 0) socket.unshift(head)
       if (port === 80) {
@@ -97,23 +94,49 @@ export function createProxy({ authority, now }: ProxyOptions): ForwardProxy {
   }
 }
 
-const REFUSAL =
-  "Hosts that are not Google's are reached from the emulator's own machine only, and this request comes from another."
-
-function tunnel(host: string, port: number, socket: Duplex, head: Buffer): void {
-  const upstream = tcpConnect(port, host)
-  let connected = false
-  upstream.on('connect', () => {
-    connected = true
-    socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
-    if (head.length > 0) upstream.write(head)
-    upstream.pipe(socket).pipe(upstream)
-  })
-  upstream.on('error', (error) => {
-    if (!connected) answer(socket, '502 Bad Gateway', `${host}:${port} cannot be reached: ${error.message}`)
-    else socket.destroy()
-  })
+async function tunnel(
+  host: string,
+  { addresses, port }: Elsewhere,
+  socket: Duplex,
+  head: Buffer,
+): Promise<void> {
+  const upstream = await dial(addresses, port)
+  if (upstream instanceof Error)
+    return answer(socket, '502 Bad Gateway', `${host}:${port} cannot be reached: ${upstream.message}`)
+  upstream.on('error', () => socket.destroy())
   socket.on('close', () => upstream.destroy())
+  if (socket.destroyed) return void upstream.destroy()
+  socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+  if (head.length > 0) upstream.write(head)
+  upstream.pipe(socket).pipe(upstream)
+}
+
+/** A connection to the first of these addresses that takes one, or why the last did not. */
+async function dial(addresses: readonly string[], port: number): Promise<Socket | Error> {
+  let trouble = new Error('it has no address')
+  for (const address of addresses) {
+    const upstream = tcpConnect(port, address)
+    const outcome = await new Promise<Socket | Error>((resolve) => {
+      upstream.once('connect', () => resolve(upstream))
+      upstream.once('error', resolve)
+    })
+    if (!(outcome instanceof Error)) return outcome
+    trouble = outcome
+  }
+  return trouble
+}
+
+/** The first of these addresses that takes a connection; where none does, the last, so that asking it says why. */
+async function reachable(addresses: readonly string[], port: number): Promise<string> {
+  const last = addresses.at(-1) ?? ''
+  if (addresses.length < 2) return last
+  for (const address of addresses) {
+    const tried = await dial([address], port)
+    if (tried instanceof Error) continue
+    tried.destroy()
+    return address
+  }
+  return last
 }
 
 function answer(socket: Duplex, status: string, text: string): void {
@@ -129,9 +152,4 @@ function throughHeaders(incoming: IncomingMessage): string[] {
     if (!/^proxy-/i.test(name)) kept.push(name, value)
   }
   return kept
-}
-
-/** An IPv6 literal without its brackets. */
-function bare(host: string): string {
-  return host.replace(/^\[|\]$/g, '')
 }

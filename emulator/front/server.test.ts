@@ -12,14 +12,14 @@ const rooms: Rooms = {
   apis: web('apis'),
   console: web('console'),
   ingress: raw,
-  elsewhere: { ...raw, connect: async (_request, socket) => void socket.destroy() },
+  elsewhere: { ...raw, connect: async (_request, _destination, socket) => void socket.destroy() },
 }
 
 let front: Front
 let listener: Listener
 beforeAll(async () => {
   front = createFront(rooms, () => {})
-  listener = await front.listen({ host: '127.0.0.1', port: 0 })
+  listener = await front.listen({ host: '127.0.0.1', port: 0, control: true })
 })
 afterAll(() => front.close())
 

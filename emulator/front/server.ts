@@ -8,7 +8,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Server as Acceptor, AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
-import { isAnotherServer, type Room, roomFor, roomForPath } from './hosts.ts'
+import { canonicalAddress, canonicalHost } from './addresses.ts'
+import { createJudge, type Destination, type DestinationOptions } from './destination.ts'
+import { hostTrouble, NOT_FOR_SERVICES, originTrouble, ownNames } from './guard.ts'
+import { type LocalRoom, roomFor, roomForPath } from './hosts.ts'
 import type { ForwardProxy } from './proxy.ts'
 import type { FrontExchange, FrontRequest, Peer, RoomBindings } from './request.ts'
 import { createTlsServer, type TlsOptions } from './tls.ts'
@@ -40,6 +43,8 @@ export interface ListenOptions {
   readonly port: number
   /** The revision that this listener was opened for: its identity for the metadata server. */
   readonly instance?: () => Peer['instance']
+  /** The control API answers here, too. Not for a listener that services use. */
+  readonly control?: true
   /** Whoever comes in here is one of Google's own products. */
   readonly google?: true
   /** Takes every request for this host, whatever host it names. */
@@ -60,6 +65,11 @@ export interface Listener {
   close(): Promise<void>
 }
 
+export interface FrontOptions extends Pick<DestinationOptions, 'serviceAt' | 'resolve'> {
+  /** Names that the emulator is reached by, beside those that nobody else can have. */
+  readonly aliases?: readonly string[]
+}
+
 export interface Front {
   listen(options: ListenOptions): Promise<Listener>
   close(): Promise<void>
@@ -68,8 +78,14 @@ export interface Front {
 /** Large enough for any token that is refused for what it says, not for its size; Google's own limit is not established (facts 6.3). */
 const MAX_HEADER_BYTES = 256 * 1024
 
-export function createFront(rooms: Rooms, log: (line: string) => void): Front {
+export function createFront(
+  rooms: Rooms,
+  log: (line: string) => void,
+  { aliases = [], ...options }: FrontOptions = {},
+): Front {
   const listeners = new Set<Listener>()
+  const isOwn = ownNames(aliases)
+  const judge = createJudge({ ...options, ports: () => new Set([...listeners].map(({ port }) => port)) })
 
   return {
     async listen(options) {
@@ -86,26 +102,47 @@ export function createFront(rooms: Rooms, log: (line: string) => void): Front {
         const peer = peers.get(incoming.socket) ?? peerOf(incoming, options)
         return readRequest(incoming, peer, options.standsFor?.())
       }
+      const destinationOf = (request: FrontRequest, way: 'plain' | 'tunnel') => {
+        const own = { port: listener.port, forService: options.instance !== undefined }
+        return judge(request, own, way)
+      }
+      const serve = async (request: ReadRequest, outgoing: ServerResponse) => {
+        const { incoming, host, target } = request
+        const room = roomFor(host, target)
+        if (room === 'ingress') return rooms.ingress.handle({ ...request, outgoing })
+        if (room !== 'local') return web(request, room, incoming, outgoing)
+        if (request.absolute) {
+          const destination = await destinationOf(request, 'plain')
+          if (destination.kind === 'elsewhere')
+            return rooms.elsewhere.handle({ ...request, outgoing }, destination)
+          if (destination.kind === 'refused') return refuse(outgoing, destination.status, destination.message)
+        }
+        // A listener without a control API shows a browser what it shows everyone.
+        const local = roomForPath(target, options.control === true && wantsPage(incoming))
+        const trouble =
+          hostTrouble(request, isOwn) ??
+          (local === 'console' ? (options.control ? originTrouble(request) : NOT_FOR_SERVICES) : undefined)
+        if (trouble !== undefined) return refuseJson(outgoing, trouble)
+        web(request, local, incoming, outgoing)
+      }
       const answer = (incoming: IncomingMessage, outgoing: ServerResponse) => {
         const request = read(incoming)
         if (!request) return badRequest(outgoing)
-        const room = chooseRoom(request)
-        if (room === 'ingress' || room === 'elsewhere') {
-          rooms[room].handle({ ...request, outgoing }).catch((error: unknown) => fault(error, log, outgoing))
-          return
-        }
-        web(request, room, incoming, outgoing)
+        serve(request, outgoing).catch((error: unknown) => fault(error, log, outgoing))
       }
       server.on('request', answer)
       // The container, not the listener, says whether it wants a body that was announced with Expect.
       server.on('checkContinue', answer)
       server.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
         const request = read(incoming)
-        const room = request && chooseRoom(request)
+        const named = request && roomFor(request.host, request.target)
+        const room = named === 'local' && request?.absolute ? 'elsewhere' : named
         if (!request || (room !== 'ingress' && room !== 'elsewhere')) return refuseSocket(socket)
         rooms[room].upgrade(request, socket, head).catch((error: unknown) => fault(error, log, socket))
       })
       server.on('connect', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+        // A client that goes away in the middle is no fault of anyone's.
+        socket.on('error', () => socket.destroy())
         const peer = peerOf(incoming, options)
         const request = readRequest(incoming, peer)
         if (!request) return refuseSocket(socket)
@@ -113,8 +150,14 @@ export function createFront(rooms: Rooms, log: (line: string) => void): Front {
           peers.set(inner, from)
           server.emit('connection', inner)
         }
-        rooms.elsewhere
-          .connect(request, socket, head, accept)
+        const name = roomFor(request.host, '/')
+        const destination: Promise<Destination> = options.standsFor
+          ? Promise.resolve({ kind: 'refused', status: 403, message: NO_PROXY })
+          : name === 'local'
+            ? destinationOf(request, 'tunnel')
+            : Promise.resolve({ kind: 'here' })
+        destination
+          .then((where) => rooms.elsewhere.connect(request, where, socket, head, accept))
           .catch((error: unknown) => fault(error, log, socket))
       })
       server.on('clientError', (_error: Error, socket: Duplex) => refuseSocket(socket))
@@ -136,12 +179,7 @@ export function createFront(rooms: Rooms, log: (line: string) => void): Front {
   }
 }
 
-function chooseRoom(request: FrontRequest & { readonly absolute: boolean }): Room | 'console' {
-  if (request.absolute && isAnotherServer(request)) return 'elsewhere'
-  const room = roomFor(request.host, request.target, request.absolute)
-  if (room !== 'local') return room
-  return roomForPath(request.target, wantsPage(request.incoming))
-}
+const NO_PROXY = "This port is a service's front door, and no proxy: ask the emulator's own port."
 
 /** A browser. Java's metadata probe accepts text/html too, but says which server it wants. */
 function wantsPage({ headers }: IncomingMessage): boolean {
@@ -158,15 +196,9 @@ function webListener(rooms: Rooms) {
     },
     { overrideGlobalObjects: false },
   )
-  return (
-    request: FrontRequest,
-    room: Exclude<Room, 'ingress' | 'elsewhere' | 'local'> | 'console' | 'local',
-    incoming: IncomingMessage,
-    outgoing: ServerResponse,
-  ) => {
+  return (request: FrontRequest, room: LocalRoom, incoming: IncomingMessage, outgoing: ServerResponse) => {
     const { host, scheme, peer } = request
-    const key = room === 'local' ? 'apis' : room
-    routes.set(incoming, { room: rooms[key], bindings: { host, scheme, peer } })
+    routes.set(incoming, { room: rooms[room], bindings: { host, scheme, peer } })
     spellHeaders(outgoing)
     void listener(incoming, outgoing)
   }
@@ -204,22 +236,24 @@ function titleCase(name: string): string {
 const AUTHORITY = /^(\[[0-9a-f:.]+\]|[^:/?#@\\[\]\s]+)(?::(\d{1,5}))?$/i
 const ABSOLUTE = /^(https?):\/\/([^/?#]+)(.*)$/is
 
+interface ReadRequest extends FrontRequest {
+  /** The target was spelled in full, as a client does towards a proxy. */
+  readonly absolute: boolean
+}
+
 /** What was asked for, or undefined where no host can be made out. */
-function readRequest(
-  incoming: IncomingMessage,
-  peer: Peer,
-  standsFor?: StandIn,
-): (FrontRequest & { readonly absolute: boolean }) | undefined {
+function readRequest(incoming: IncomingMessage, peer: Peer, standsFor?: StandIn): ReadRequest | undefined {
   const url = incoming.url ?? '/'
   const absolute = ABSOLUTE.exec(url)
   const connect = incoming.method === 'CONNECT'
   const authority = absolute?.[2] ?? (connect ? url : (incoming.headers.host ?? 'localhost'))
   const [, name, port] = AUTHORITY.exec(authority) ?? []
-  if (!name) return undefined
+  const host = standsFor?.host ?? (name && canonicalHost(name))
+  if (!host) return undefined
   const rest = absolute ? (absolute[3] ?? '') : connect ? '/' : url
   const request = {
     incoming,
-    host: standsFor?.host ?? name.toLowerCase().replace(/\.$/, ''),
+    host,
     scheme: standsFor?.scheme ?? schemeOf(incoming, absolute?.[1]),
     target: rest.startsWith('/') ? rest : `/${rest}`,
     peer,
@@ -234,10 +268,21 @@ function schemeOf(incoming: IncomingMessage, spelled?: string): 'http' | 'https'
 }
 
 function peerOf(incoming: IncomingMessage, options: ListenOptions): Peer {
-  const address = (incoming.socket.remoteAddress ?? '').replace(/^::ffff:/, '')
+  const address = canonicalAddress(incoming.socket.remoteAddress ?? '')
   const instance = options.instance?.()
   if (options.google) return { address, google: true }
   return instance ? { address, instance } : { address }
+}
+
+function refuse(outgoing: ServerResponse, status: number, message: string): void {
+  outgoing.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' })
+  outgoing.end(`${message}\n`)
+}
+
+/** In the words and the shape of the control API. */
+function refuseJson(outgoing: ServerResponse, error: string): void {
+  outgoing.writeHead(403, { 'content-type': 'application/json', 'x-content-type-options': 'nosniff' })
+  outgoing.end(`${JSON.stringify({ error })}\n`)
 }
 
 function badRequest(outgoing: ServerResponse): void {
