@@ -1,11 +1,13 @@
 /** Keys of service accounts: the ones that Google manages, made when first needed, and new ones for whoever asks. */
 import { createSigningKey } from '../tokens/keys.ts'
+import type { AccountKeys, Accounts, Timed } from './parts.ts'
 import type { ServiceAccount, ServiceAccountKey } from './resources.ts'
-import type { State } from './state.ts'
+
+type KeyState = AccountKeys & Accounts & Timed
 
 /** Every key of an account, oldest first. */
 export function accountKeys(
-  state: State,
+  state: AccountKeys,
   { email }: Pick<ServiceAccount, 'email'>,
 ): readonly ServiceAccountKey[] {
   return state.serviceAccountKeys.listBy('account', email)
@@ -16,7 +18,7 @@ export function accountKeys(
  * what this one signs. Undefined when the account went away meanwhile.
  */
 export async function systemKey(
-  state: State,
+  state: KeyState,
   account: ServiceAccount,
 ): Promise<(ServiceAccountKey & { readonly privateJwk: object }) | undefined> {
   const find = () => accountKeys(state, account).find(({ type }) => type === 'SYSTEM_MANAGED')
@@ -30,14 +32,14 @@ export async function systemKey(
 }
 
 /** A new key of which only the caller gets the private half. Undefined when the account went away meanwhile. */
-export async function createUserKey(state: State, account: ServiceAccount) {
+export async function createUserKey(state: KeyState, account: ServiceAccount) {
   const { privateJwk, ...made } = await createSigningKey(state.clock())
   const key = entry(state, account, made, 'USER_MANAGED')
   return keepKey(state, account, key) ? { key, privateJwk } : undefined
 }
 
 /** False when there is no such account any more. */
-export function keepKey(state: State, account: ServiceAccount, key: ServiceAccountKey): boolean {
+export function keepKey(state: KeyState, account: ServiceAccount, key: ServiceAccountKey): boolean {
   const current = state.serviceAccounts.get(account.email)
   if (current?.uniqueId !== account.uniqueId) return false
   state.serviceAccountKeys.put(key.keyId, key)
@@ -45,7 +47,7 @@ export function keepKey(state: State, account: ServiceAccount, key: ServiceAccou
 }
 
 function entry(
-  state: State,
+  state: KeyState,
   account: ServiceAccount,
   {
     kid,

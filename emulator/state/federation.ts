@@ -1,8 +1,8 @@
 /** Workload identity pools as resources: the names they have, and what can be set of a provider. */
 import { z } from 'zod'
 import { federationTrouble } from '../iam/federation.ts'
+import type { IdentityPools, Stored } from './parts.ts'
 import type { WorkloadIdentityPool, WorkloadIdentityPoolProvider } from './resources.ts'
-import type { State } from './state.ts'
 
 /** 4 to 32 letters, digits and hyphens; `gcp-` is Google's (IAM's reference). */
 export const POOL_ID = /^(?!gcp-)[a-z0-9-]{4,32}$/
@@ -33,7 +33,10 @@ export function providerTrouble(
 }
 
 /** Puts providers where they are not, or not so: what a file says of them counts. Their pools come with them. */
-export function putProviders(state: State, providers: readonly WorkloadIdentityPoolProvider[]): void {
+export function putProviders(
+  state: IdentityPools & Stored,
+  providers: readonly WorkloadIdentityPoolProvider[],
+): void {
   state.store.transaction(() => {
     for (const provider of providers) {
       const name = provider.name.replace(/\/providers\/.*$/, '')

@@ -5,7 +5,8 @@ import { buf as crc32c } from 'crc-32/crc32c.js'
 import type { Policy } from '../iam/policy.ts'
 import type { Collection, CollectionDeclaration } from './collection.ts'
 import { type Bytes, type Contents, contentsInFolder, contentsInMemory, newContentKey } from './contents.ts'
-import { newPolicy, type State } from './state.ts'
+import { newPolicy } from './new-policy.ts'
+import type { Stored, Timed } from './parts.ts'
 
 export interface Bucket {
   readonly name: string
@@ -96,13 +97,13 @@ const uploads: CollectionDeclaration<Upload> = { name: 'uploads', ...KEPT }
 
 export class ObjectStore {
   readonly buckets: Collection<Bucket>
-  readonly #state: State
+  readonly #state: Stored & Timed
   readonly #contents: Contents
   readonly #objects: Collection<StoredObject, 'bucket'>
   readonly #uploads: Collection<Upload>
   #lastGeneration: number
 
-  private constructor(state: State, contents: Contents) {
+  private constructor(state: Stored & Timed, contents: Contents) {
     this.#state = state
     this.#contents = contents
     this.buckets = state.store.collection(buckets)
@@ -114,7 +115,7 @@ export class ObjectStore {
   }
 
   /** `folder` is the data folder; without one everything is in memory. Call once a state. */
-  static async open(state: State, folder?: string): Promise<ObjectStore> {
+  static async open(state: Stored & Timed, folder?: string): Promise<ObjectStore> {
     const contents = folder === undefined ? contentsInMemory() : contentsInFolder(join(folder, 'objects'))
     const store = new ObjectStore(state, contents)
     for (const { id, timeCreated } of store.#uploads.list())

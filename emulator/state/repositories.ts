@@ -1,6 +1,6 @@
 /** Artifact Registry's repositories. What is in them the Docker engine holds. */
 import type { Collection, CollectionDeclaration } from './collection.ts'
-import type { State } from './state.ts'
+import type { Stored } from './parts.ts'
 
 export type Repositories = Collection<Repository>
 
@@ -24,6 +24,6 @@ export const repositories: CollectionDeclaration<Repository> = {
   survivesRestart: true,
 }
 
-export function openRepositories({ store }: State): Repositories {
+export function openRepositories({ store }: Stored): Repositories {
   return store.collection(repositories)
 }

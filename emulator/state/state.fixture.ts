@@ -2,8 +2,9 @@
 import type { Binding } from '../iam/policy.ts'
 import type { Clock } from '../tokens/clock.ts'
 import { serviceHosts, serviceKey } from './names.ts'
+import { newPolicy } from './new-policy.ts'
 import type { Revision, RevisionTemplate, Service, TrafficTarget } from './resources.ts'
-import { newPolicy, State } from './state.ts'
+import { State } from './state.ts'
 
 export interface ServiceSpec {
   readonly annotations?: Readonly<Record<string, string>>

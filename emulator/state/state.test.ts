@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { mintIdToken } from '../tokens/mint.ts'
 import { IdTokenVerifier } from '../tokens/verify.ts'
-import { newPolicy, State } from './state.ts'
+import { newPolicy } from './new-policy.ts'
+import { State } from './state.ts'
 
 const START = Date.parse('2026-06-01T12:00:00Z')
 const HOUR = 3_600_000

@@ -1,8 +1,6 @@
 /** Everything that the emulator remembers, and the first contents of an empty one. */
-import { createHash, randomBytes } from 'node:crypto'
 import type { Decision } from '../decision/decision.ts'
-import { newEtag } from '../iam/etag.ts'
-import type { Policy } from '../iam/policy.ts'
+import type { Directory } from '../iam/question.ts'
 import type { Clock } from '../tokens/clock.ts'
 import { KeyRing } from '../tokens/keys.ts'
 import { mintAccessToken, mintUniqueId } from '../tokens/mint.ts'
@@ -10,6 +8,8 @@ import type { Collection } from './collection.ts'
 import * as declared from './collections.ts'
 import { Store } from './database.ts'
 import { defaultComputeServiceAccount, type Place } from './names.ts'
+import { newPolicy } from './new-policy.ts'
+import type * as parts from './parts.ts'
 import type {
   AccessToken,
   AuthorizationCode,
@@ -26,6 +26,7 @@ import type {
   WorkloadIdentityPoolProvider,
 } from './resources.ts'
 import { Ring } from './ring.ts'
+import { tokenKey } from './token-key.ts'
 
 export interface StateOptions extends Place {
   /** The region that names without one fall in. */
@@ -45,7 +46,27 @@ const ACCESS_TOKEN_LIFE = 3_600_000
 /** How often expired ones are looked for. Milliseconds. */
 const SWEEP_INTERVAL = 60_000
 
-export class State {
+/** All of it. Rooms take the parts that they use; only the composition root opens one. */
+export class State
+  implements
+    parts.Timed,
+    parts.Placed,
+    parts.Stored,
+    Directory,
+    parts.Projects,
+    parts.Accounts,
+    parts.DeletedAccounts,
+    parts.AccountKeys,
+    parts.IdentityPools,
+    parts.Users,
+    parts.AccessTokens,
+    parts.SignIns,
+    parts.SigningKeys,
+    parts.Services,
+    parts.Operations,
+    parts.Decisions,
+    parts.Logs
+{
   readonly place: Place
   readonly region: string
   /** Email of the person who owns the project: who signs in where nobody is named. */
@@ -231,13 +252,3 @@ const INITIALLY_ENABLED: readonly string[] = [
   'storage.googleapis.com',
   'sts.googleapis.com',
 ]
-
-/** A policy with a fresh etag. */
-export function newPolicy(bindings: Policy['bindings'], version = 1): Policy {
-  return { version, etag: newEtag(randomBytes), bindings }
-}
-
-/** Key of a secret in its collection: the secret itself is not kept. */
-export function tokenKey(token: string): string {
-  return createHash('sha256').update(token).digest('hex')
-}

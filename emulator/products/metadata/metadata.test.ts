@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { decodeJwt } from 'jose'
-import { tokenKey } from '../../state/state.ts'
+import { tokenKey } from '../../state/token-key.ts'
 import { CALLER, COMPUTE, openProject, type Project } from './metadata.fixture.ts'
 
 const V1 = '/computeMetadata/v1'
