@@ -5,10 +5,12 @@ import type { Decision } from '../decision/decision.ts'
 import { why } from '../decision/decision.ts'
 import type { Peer, RoomEnv } from '../front/request.ts'
 import { serviceUrl } from '../state/names.ts'
+import type { Users } from '../state/parts.ts'
 import { createPush, type PushOptions } from './push.ts'
 import { type Rehearsal, readRequest, rehearsalRoutes } from './rehearsal.ts'
 
 export interface ControlOptions extends PushOptions {
+  readonly state: PushOptions['state'] & Users
   /** PEM of the certificate that programs have to trust. */
   readonly certificate: () => Promise<string>
   /** The service whose program this peer is, if any: the control API is not for services. */

@@ -9,12 +9,14 @@ import type { Context } from 'hono'
 import { type Decision, why } from '../decision/decision.ts'
 import type { RoomEnv } from '../front/request.ts'
 import { serviceKey, serviceUrl } from '../state/names.ts'
-import type { State } from '../state/state.ts'
+import type { Accounts, Decisions, Placed, Services, SigningKeys, Timed } from '../state/parts.ts'
 import { mintIdToken } from '../tokens/mint.ts'
 import { type Push, type PushRequest, pushRequest, pushSchema } from './push-requests.ts'
 
+type PushState = Accounts & Decisions & Placed & Services & SigningKeys & Timed
+
 export interface PushOptions {
-  readonly state: State
+  readonly state: PushState
   /** The port on this machine by which Google's own products come in. */
   readonly googlePort: () => Promise<number>
 }
@@ -90,7 +92,7 @@ export function createPush({ state, googlePort }: PushOptions): (c: Context<Room
   }
 }
 
-function targetOf(state: State, { url, service: name, region = state.region, path = '/' }: Push): URL {
+function targetOf(state: PushState, { url, service: name, region = state.region, path = '/' }: Push): URL {
   if ((url === undefined) === (name === undefined)) throw new PushError('Expected one of url and service.')
   if (url !== undefined) {
     const target = new URL(url)
@@ -109,7 +111,7 @@ function targetOf(state: State, { url, service: name, region = state.region, pat
   return new URL(`${serviceUrl(service, state.place)}${path}`)
 }
 
-async function tokenOf(state: State, email: string, audience: string): Promise<string> {
+async function tokenOf(state: PushState, email: string, audience: string): Promise<string> {
   const account = state.serviceAccount(email)
   if (!account) throw new PushError(`serviceAccount: ${email} does not exist.`)
   // Google mints nothing for a disabled account; the products then send nothing (inferred).
@@ -118,7 +120,7 @@ async function tokenOf(state: State, email: string, audience: string): Promise<s
 }
 
 /** The decision on the request of a trace, once it has been made. */
-function decisionOf(state: State, trace: string) {
+function decisionOf(state: PushState, trace: string) {
   const { promise, resolve } = Promise.withResolvers<Decision>()
   const stop = state.decisions.onAdd((decision) => {
     if (decision.trace !== trace) return

@@ -6,7 +6,7 @@
 import type { Context, Hono } from 'hono'
 import { z } from 'zod'
 import type { RoomEnv } from '../front/request.ts'
-import type { State } from '../state/state.ts'
+import type { Accounts, SigningKeys, Timed } from '../state/parts.ts'
 import { mintIdToken } from '../tokens/mint.ts'
 
 export interface Rehearsal {
@@ -27,7 +27,11 @@ const tokenRequest = z.strictObject({
   audience: z.string().min(1, 'the URL of a service'),
 })
 
-export function rehearsalRoutes(app: Hono<RoomEnv>, state: State, { advance, reset }: Rehearsal): void {
+export function rehearsalRoutes(
+  app: Hono<RoomEnv>,
+  state: Accounts & SigningKeys & Timed,
+  { advance, reset }: Rehearsal,
+): void {
   /** `{"advance": 3600000}` lets an hour pass. */
   app.post('/_emulator/clock', async (c) => {
     const request = await readRequest(c, clockRequest)

@@ -9,9 +9,9 @@ import type { Caller, Check, GrantingBinding } from '../decision/decision.ts'
 import type { FrontRequest, Peer } from '../front/request.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { serviceKey } from '../state/names.ts'
+import type { Accounts, Placed, Services, Users } from '../state/parts.ts'
 import type { InstanceOf, Service } from '../state/resources.ts'
 import type { Route, Routes } from '../state/routes.ts'
-import type { State } from '../state/state.ts'
 import type { IdTokenVerifier } from '../tokens/verify.ts'
 import { callerOf } from './caller.ts'
 import { type Credential, credentialOf } from './credential.ts'
@@ -26,6 +26,8 @@ import {
   reservedPath,
   unauthorized,
 } from './pages.ts'
+
+type AdmissionState = Accounts & Placed & Services & Users
 
 /** What was found out on the way. */
 interface Findings {
@@ -50,7 +52,7 @@ export interface Admitted extends Findings {
 }
 
 export interface AdmissionOptions {
-  readonly state: State
+  readonly state: AdmissionState
   readonly runtime: Pick<Runtime, 'instanceAt'>
   readonly verifier: Pick<IdTokenVerifier, 'verify'>
   readonly routes: Pick<Routes, 'find'>
@@ -149,7 +151,7 @@ function hostCheck(route: Route, host: string): Check {
   return check
 }
 
-function unknownHost(host: string, state: State): Check {
+function unknownHost(host: string, state: AdmissionState): Check {
   const names = state.services.list().map(({ name }) => name)
   const mend =
     names.length === 0
@@ -166,7 +168,7 @@ function unknownHost(host: string, state: State): Check {
 async function ingressCheck(
   service: Service,
   peer: Peer,
-  state: State,
+  state: AdmissionState,
   runtime: Pick<Runtime, 'instanceAt'>,
 ): Promise<Check> {
   const expected = 'a caller inside the VPC network'
@@ -185,7 +187,7 @@ async function ingressCheck(
   return failed('ingress', expected, `${caller}, which does not send through a VPC network`, mend)
 }
 
-function leavesThroughVpc({ service, revision }: InstanceOf, state: State): boolean {
+function leavesThroughVpc({ service, revision }: InstanceOf, state: AdmissionState): boolean {
   const { project, region } = service
   const annotations = state.revisions.get(serviceKey({ project, region, name: revision }))?.template
     .annotations

@@ -3,12 +3,14 @@ import type { Check, GrantingBinding } from '../decision/decision.ts'
 import { decide } from '../iam/decide.ts'
 import { EMPTY_POLICY, type Policy } from '../iam/policy.ts'
 import { ANONYMOUS, type Principal } from '../iam/principal.ts'
-import type { Answer, AttachedPolicy } from '../iam/question.ts'
+import type { Answer, AttachedPolicy, Directory } from '../iam/question.ts'
 import { projectResource, serviceResource } from '../state/names.ts'
+import type { Placed, Projects } from '../state/parts.ts'
 import type { Service } from '../state/resources.ts'
-import type { State } from '../state/state.ts'
 import type { AudienceRule } from '../tokens/verify.ts'
 import { type AudienceOptions, audienceRule } from './audience.ts'
+
+type GateState = Directory & Placed & Projects
 
 /** The permission that a request needs (facts 1.7). */
 const PERMISSION = 'run.routes.invoke'
@@ -33,7 +35,7 @@ export interface Gate {
 }
 
 /** Finds the gate of a service. Services and policies are immutable, so each pair of them has its gate made once. */
-export function createGates(state: State, options: AudienceOptions): (service: Service) => Gate {
+export function createGates(state: GateState, options: AudienceOptions): (service: Service) => Gate {
   const known = new WeakMap<Service, { readonly projectPolicy: Policy; readonly gate: Gate }>()
   return function gateOf(service) {
     const projectPolicy = state.projects.get(service.project)?.policy ?? EMPTY_POLICY
@@ -45,7 +47,7 @@ export function createGates(state: State, options: AudienceOptions): (service: S
   }
 }
 
-function makeGate(service: Service, projectPolicy: Policy, state: State, options: AudienceOptions): Gate {
+function makeGate(service: Service, projectPolicy: Policy, state: GateState, options: AudienceOptions): Gate {
   const { annotations } = service
   const policies: readonly AttachedPolicy[] = [
     { resource: serviceResource(service), policy: service.policy },

@@ -8,9 +8,10 @@ import { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Check } from '../decision/decision.ts'
 import type { FrontExchange, FrontRequest } from '../front/request.ts'
+import type { Directory } from '../iam/question.ts'
 import type { Runtime } from '../runtime/runtime.ts'
+import type { Accounts, Decisions, Logs, Placed, Projects, Services, Timed, Users } from '../state/parts.ts'
 import { Routes } from '../state/routes.ts'
-import type { State } from '../state/state.ts'
 import type { IdTokenVerifier } from '../tokens/verify.ts'
 import { type Admitted, createAdmission } from './admission.ts'
 import { answerPage } from './answer.ts'
@@ -22,8 +23,18 @@ import { type Page, SERVER_ERROR } from './pages.ts'
 import { type Found, recordDecision, type Visit } from './record.ts'
 import { traceOf } from './trace.ts'
 
+export type IngressState = Accounts &
+  Decisions &
+  Directory &
+  Logs &
+  Placed &
+  Projects &
+  Services &
+  Timed &
+  Users
+
 export interface IngressOptions {
-  readonly state: State
+  readonly state: IngressState
   readonly runtime: Pick<Runtime, 'upstream' | 'instanceAt'>
   readonly verifier: Pick<IdTokenVerifier, 'verify'>
   /** Lines about faults of the emulator's own. */

@@ -1,8 +1,8 @@
 /** What is kept of a request: one `Decision`, and the line Cloud Logging would have. */
 import type { Decision } from '../decision/decision.ts'
 import type { FrontExchange } from '../front/request.ts'
+import type { Decisions, Logs } from '../state/parts.ts'
 import type { Revision } from '../state/resources.ts'
-import type { State } from '../state/state.ts'
 import type { Admitted, Refused } from './admission.ts'
 import type { Trace } from './trace.ts'
 
@@ -20,7 +20,7 @@ export type Found = Pick<Refused, 'checks' | 'service' | 'caller' | 'log'> &
   Pick<Admitted, 'binding'> & { readonly revision?: Revision }
 
 export function recordDecision(
-  state: State,
+  state: Decisions & Logs,
   { exchange, path, trace, now }: Visit,
   { checks, service, revision, caller, binding, log }: Found,
   { allowed, status }: Pick<Decision, 'allowed' | 'status'>,

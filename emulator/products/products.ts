@@ -8,27 +8,31 @@ import { type Log, type RandomBytes, reply, router } from '../rest/route.ts'
 import type { Builder } from '../runtime/builder.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { ObjectStore } from '../state/objects.ts'
+import type { Logs } from '../state/parts.ts'
 import { openRepositories } from '../state/repositories.ts'
-import type { State } from '../state/state.ts'
 import { artifactRegistry } from './artifactregistry/artifactregistry.ts'
 import { cloudBuild } from './cloudbuild/cloudbuild.ts'
 import { BuildRunner } from './cloudbuild/runner.ts'
 import { compute } from './compute/compute.ts'
+import type { DeletionState } from './iam/account-deletion.ts'
 import { iam } from './iam/iam.ts'
 import { serviceKeys } from './iam/service-account-keys.ts'
 import { workloadIdentityPools } from './iam/workload-identity-pools.ts'
-import { iamCredentials } from './iamcredentials/iamcredentials.ts'
+import { type CredentialsState, iamCredentials } from './iamcredentials/iamcredentials.ts'
 import { logging } from './logging/logging.ts'
 import { cloudResourceManager } from './resourcemanager/resourcemanager.ts'
-import { Deployer } from './run/deployer.ts'
+import { Deployer, type RunState } from './run/deployer.ts'
 import { runOperations } from './run/operations.ts'
 import { runV1 } from './run/v1.ts'
 import { runV2 } from './run/v2.ts'
 import { serviceUsage } from './serviceusage/serviceusage.ts'
 import { storage } from './storage/storage.ts'
 
+/** What all of them together ask of the state. */
+export type ProductsState = RunState & DeletionState & CredentialsState & Logs
+
 export interface ApisOptions {
-  readonly state: State
+  readonly state: ProductsState
   readonly runtime: Runtime
   /** What builds stand on. Without it Cloud Storage and Cloud Build are not served. */
   readonly builds?: { readonly objects: ObjectStore; readonly builder: Builder }
@@ -51,7 +55,7 @@ export interface Apis {
 export function createApis(options: ApisOptions): Apis {
   const { state, runtime, builds, random = randomBytes, log = () => {} } = options
   const deployer = new Deployer({ state, runtime, random, log })
-  const google: Google = { state, random, log }
+  const google: Google<ProductsState> = { state, random, log }
   const app = new Hono<RoomEnv>()
 
   const run = router(app, state, 'run.googleapis.com')

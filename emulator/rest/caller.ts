@@ -2,13 +2,15 @@
 import { decide } from '../iam/decide.ts'
 import { parseMember } from '../iam/members.ts'
 import { memberOf, type Principal } from '../iam/principal.ts'
-import type { AttachedPolicy } from '../iam/question.ts'
+import type { AttachedPolicy, Directory } from '../iam/question.ts'
 import type { Permission } from '../iam/roles.ts'
 import { projectResource, serviceResource } from '../state/names.ts'
 import type { Bucket } from '../state/objects.ts'
+import type { AccessTokens, Accounts, IdentityPools, Placed, Projects, Timed } from '../state/parts.ts'
 import type { AccessToken, Project, Service, ServiceAccount } from '../state/resources.ts'
-import type { State } from '../state/state.ts'
 import { ApiError, denied, errorInfo } from './errors.ts'
+
+export type CallerState = AccessTokens & Accounts & Directory & IdentityPools & Placed & Projects & Timed
 
 export interface Caller {
   readonly principal: Principal
@@ -24,7 +26,7 @@ const REALM = 'Bearer realm="https://accounts.google.com/"'
 const PLATFORM_SCOPE = 'https://www.googleapis.com/auth/cloud-platform'
 
 /** The caller that an `Authorization` header names. `api` is the service asked, such as `run.googleapis.com`. */
-export function authenticate(state: State, authorization: string | undefined, api: ApiName): Caller {
+export function authenticate(state: CallerState, authorization: string | undefined, api: ApiName): Caller {
   if (!authorization) {
     throw new ApiError(
       'UNAUTHENTICATED',
@@ -58,7 +60,7 @@ export function authenticate(state: State, authorization: string | undefined, ap
 
 /** Does the caller hold the permission by one of these policies? */
 export function holds(
-  state: State,
+  state: CallerState,
   { principal }: Pick<Caller, 'principal'>,
   permission: Permission,
   policies: readonly AttachedPolicy[],
@@ -72,14 +74,14 @@ export function projectPolicies(project: Project | undefined): readonly Attached
   return project ? [{ resource: projectResource(project.projectId), policy: project.policy }] : []
 }
 
-export function servicePolicies(state: State, service: Service): readonly AttachedPolicy[] {
+export function servicePolicies(state: CallerState, service: Service): readonly AttachedPolicy[] {
   return [
     { resource: serviceResource(service), policy: service.policy },
     ...projectPolicies(state.project(service.project)),
   ]
 }
 
-export function bucketPolicies(state: State, bucket: Bucket): readonly AttachedPolicy[] {
+export function bucketPolicies(state: CallerState, bucket: Bucket): readonly AttachedPolicy[] {
   const own = {
     resource: `//storage.googleapis.com/projects/_/buckets/${bucket.name}`,
     policy: bucket.policy,
@@ -88,7 +90,7 @@ export function bucketPolicies(state: State, bucket: Bucket): readonly AttachedP
   return [own, ...projectPolicies(state.project(bucket.project ?? state.place.projectId))]
 }
 
-export function accountPolicies(state: State, account: ServiceAccount): readonly AttachedPolicy[] {
+export function accountPolicies(state: CallerState, account: ServiceAccount): readonly AttachedPolicy[] {
   return [
     { resource: accountResource(account), policy: account.policy },
     ...projectPolicies(state.project(account.projectId)),
@@ -147,7 +149,7 @@ export function requireEnabled(project: Project, api: ApiName): void {
 }
 
 function principalOf(
-  state: State,
+  state: CallerState,
   { member, email, uniqueId, federation }: AccessToken,
 ): Principal | undefined {
   const parsed = parseMember(member)

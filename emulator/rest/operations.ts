@@ -1,7 +1,7 @@
 /** Long-running operations: resources that are kept, so that whoever asks later finds out how it ended. */
 import type { run_v2 } from '@googleapis/run'
+import type { Operations, Timed } from '../state/parts.ts'
 import type { Operation } from '../state/resources.ts'
-import type { State } from '../state/state.ts'
 import { type ApiError, notFound } from './errors.ts'
 
 export type Outcome =
@@ -10,7 +10,7 @@ export type Outcome =
 
 /** Keeps an operation that has ended. `response` and `metadata` carry their `@type`. */
 export function keepOperation(
-  state: State,
+  state: Operations & Timed,
   name: string,
   outcome: Outcome,
   metadata?: Readonly<Record<string, unknown>>,
@@ -34,7 +34,7 @@ export function keepOperation(
   return operation
 }
 
-export function operationAt(state: State, name: string): Operation {
+export function operationAt(state: Operations & Timed, name: string): Operation {
   const operation = state.operations.get(name)
   // Inferred wording.
   if (!operation) throw notFound(`Operation '${name}' does not exist.`)

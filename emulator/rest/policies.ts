@@ -6,8 +6,7 @@ import { type Binding, EMPTY_POLICY, type Policy } from '../iam/policy.ts'
 import type { AttachedPolicy } from '../iam/question.ts'
 import { isKnownPermission, type ResourceKind } from '../iam/roles.ts'
 import { normalisePolicy, validatePolicy } from '../iam/validate.ts'
-import type { State } from '../state/state.ts'
-import { type Caller, holds } from './caller.ts'
+import { type Caller, type CallerState, holds } from './caller.ts'
 import { ApiError, invalid } from './errors.ts'
 import { bytes, int, message, strings, text } from './messages.ts'
 import type { RandomBytes } from './route.ts'
@@ -69,7 +68,7 @@ export interface PolicyHolder {
 
 /** Replaces a policy. From reading the current one to writing the new one nothing waits, so that of two racers one wins. */
 export function setPolicy(
-  state: State,
+  state: CallerState,
   random: RandomBytes,
   holder: PolicyHolder,
   request: z.output<typeof setPolicyMessage>,
@@ -106,7 +105,7 @@ export function setPolicy(
 
 /** Which of the permissions the caller holds. Nobody needs a permission to ask. */
 export function testPermissions(
-  state: State,
+  state: CallerState,
   caller: Caller,
   policies: readonly AttachedPolicy[],
   { permissions = [] }: z.output<typeof testPermissionsMessage>,

@@ -5,8 +5,7 @@ import type { RoomEnv } from '../front/request.ts'
 import type { AttachedPolicy } from '../iam/question.ts'
 import type { Permission } from '../iam/roles.ts'
 import type { Project } from '../state/resources.ts'
-import type { State } from '../state/state.ts'
-import { type ApiName, authenticate, type Caller, holds, requireEnabled } from './caller.ts'
+import { type ApiName, authenticate, type Caller, type CallerState, holds, requireEnabled } from './caller.ts'
 import type { ApiError } from './errors.ts'
 import { readMessage } from './messages.ts'
 
@@ -52,7 +51,7 @@ export interface Router {
  * Routes of one API. Templates are Google's: `/v1/projects/{project}/services/{service}:enable`. A `{project}` or
  * `{namespace}` of the path must have the API enabled.
  */
-export function router(app: Hono<RoomEnv>, state: State, api: ApiName): Router {
+export function router(app: Hono<RoomEnv>, state: CallerState, api: ApiName): Router {
   const add = (method: string) => (template: string, handler: Handler) => {
     app.on(method, pathPattern(template), async function served(context: Context<RoomEnv>, next: Next) {
       if (!hostServes(context.env.host, api)) return next()
@@ -86,7 +85,7 @@ const RESPONSE_HEADERS: [string, string][] = [
   ['Alt-Svc', 'h3=":443"; ma=2592000,h3-29=":443"; ma=2592000'],
 ]
 
-function callOf(context: Context<RoomEnv>, state: State, caller: Caller): Call {
+function callOf(context: Context<RoomEnv>, state: CallerState, caller: Caller): Call {
   return {
     caller,
     host: context.env.host,
@@ -121,7 +120,7 @@ function hostServes(host: string, api: ApiName): boolean {
   )
 }
 
-function projectOf(call: Call, state: State): Project | undefined {
+function projectOf(call: Call, state: CallerState): Project | undefined {
   const name = call.param('project') || call.param('namespace')
   return name === '' || name === '-' ? undefined : state.project(name)
 }

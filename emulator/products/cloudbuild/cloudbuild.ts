@@ -2,7 +2,13 @@
 import { randomUUID } from 'node:crypto'
 import type { cloudbuild_v1 } from '@googleapis/cloudbuild'
 import type { Permission } from '../../iam/roles.ts'
-import { accountPolicies, bucketPolicies, holds, projectPolicies } from '../../rest/caller.ts'
+import {
+  accountPolicies,
+  bucketPolicies,
+  type CallerState,
+  holds,
+  projectPolicies,
+} from '../../rest/caller.ts'
 import { ApiError, denied, invalid, notFound } from '../../rest/errors.ts'
 import { message, text } from '../../rest/messages.ts'
 import { page } from '../../rest/paging.ts'
@@ -10,14 +16,13 @@ import type { Call, Router } from '../../rest/route.ts'
 import { defaultComputeServiceAccount } from '../../state/names.ts'
 import type { ObjectStore } from '../../state/objects.ts'
 import type { Project, ServiceAccount } from '../../state/resources.ts'
-import type { State } from '../../state/state.ts'
 import { type BuildMessage, buildMessage, type Plan, planOf } from './message.ts'
 import { type Build, type BuildStatus, buildDocument, buildKey, isOngoing } from './record.ts'
 import type { BuildRunner } from './runner.ts'
 import { requireNames } from './substitutions.ts'
 
 export interface CloudBuildOptions {
-  readonly state: State
+  readonly state: CallerState
   readonly objects: ObjectStore
   readonly runner: BuildRunner
 }
@@ -116,7 +121,7 @@ function accept(options: CloudBuildOptions, call: Call, project: Project, reques
 }
 
 /** Whom the build runs as: who was asked for, else the project's default compute service account, as Google has it since 2024. */
-function accountFor(state: State, call: Call, { serviceAccount }: BuildMessage): ServiceAccount {
+function accountFor(state: CallerState, call: Call, { serviceAccount }: BuildMessage): ServiceAccount {
   const named = serviceAccount?.slice(serviceAccount.lastIndexOf('/') + 1)
   const email = named ?? defaultComputeServiceAccount(state.place)
   const account = state.serviceAccount(email)
@@ -175,7 +180,7 @@ function logPlace(
   return { bucket, folder: path.length ? `${path.join('/')}/` : '', requested: true }
 }
 
-function projectFor(state: State, call: Call, permission: Permission): Project {
+function projectFor(state: CallerState, call: Call, permission: Permission): Project {
   const project = state.project(call.param('project'))
   const refusal = () => denied('The caller does not have permission')
   call.authorise(permission, projectPolicies(project), refusal)
@@ -195,7 +200,7 @@ function locationOf(call: Call): string {
   return call.param('location') || 'global'
 }
 
-function document(state: State, build: Build, { scheme }: Call): cloudbuild_v1.Schema$Build {
+function document(state: CallerState, build: Build, { scheme }: Call): cloudbuild_v1.Schema$Build {
   return buildDocument(build, state.place, scheme === 'https')
 }
 
@@ -207,7 +212,7 @@ const ERRORS: Partial<Record<BuildStatus, { readonly code: number; readonly mess
 }
 
 /** The operation that a build is, too: made from the build, so that the two never disagree. */
-function operation(state: State, build: Build, call: Call) {
+function operation(state: CallerState, build: Build, call: Call) {
   const shown = document(state, build, call)
   const type = (name: string) => ({ '@type': `type.googleapis.com/google.devtools.cloudbuild.v1.${name}` })
   const error = ERRORS[build.status]

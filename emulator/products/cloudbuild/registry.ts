@@ -1,17 +1,16 @@
 /** What Artifact Registry says to a push. An image of another registry is taken without a question. */
 
-import { holds, projectPolicies } from '../../rest/caller.ts'
+import { type CallerState, holds, projectPolicies } from '../../rest/caller.ts'
 import { imageName } from '../../runtime/image-name.ts'
 import { defaultComputeServiceAccount } from '../../state/names.ts'
 import type { Repositories } from '../../state/repositories.ts'
-import type { State } from '../../state/state.ts'
 import type { Build } from './record.ts'
 
 const PERMISSION = 'artifactregistry.repositories.uploadArtifacts'
 
 /** Why the build's account may not push this image; undefined where it may. */
 export function pushRefusal(
-  state: State,
+  state: CallerState,
   repositories: Repositories,
   { serviceAccount }: Pick<Build, 'serviceAccount'>,
   image: string,

@@ -1,12 +1,13 @@
 /** Runs builds, a few at a time, and tells their log and their record how they go. */
 
+import type { CallerState } from '../../rest/caller.ts'
 import type { Log } from '../../rest/route.ts'
 import type { Builder, BuiltImage } from '../../runtime/builder.ts'
 import { imageName } from '../../runtime/image-name.ts'
 import type { Collection, CollectionDeclaration } from '../../state/collection.ts'
 import type { ObjectStore } from '../../state/objects.ts'
+import type { Stored } from '../../state/parts.ts'
 import type { Repositories } from '../../state/repositories.ts'
-import type { State } from '../../state/state.ts'
 import { BuildLog } from './log.ts'
 import type { Step } from './message.ts'
 import { BuildQueue } from './queue.ts'
@@ -14,7 +15,7 @@ import { type Build, buildKey, type Failure, isOngoing, logName, type StepState 
 import { pushRefusal } from './registry.ts'
 
 export interface RunnerOptions {
-  readonly state: State
+  readonly state: CallerState & Stored
   readonly objects: ObjectStore
   readonly repositories: Repositories
   readonly builder: Builder

@@ -1,11 +1,13 @@
 /** What the deletion of a service account leaves behind, and how it is taken back. */
 import type { Policy } from '../../iam/policy.ts'
 import type { Collection } from '../../state/collection.ts'
+import type { AccountKeys, Accounts, DeletedAccounts, Projects, Services, Stored } from '../../state/parts.ts'
 import type { ServiceAccount } from '../../state/resources.ts'
-import type { State } from '../../state/state.ts'
+
+export type DeletionState = AccountKeys & Accounts & DeletedAccounts & Projects & Services & Stored
 
 /** Deletes an account and its keys. Policies that named it name a deleted account from now on (facts 1.7). */
-export function deleteAccount(state: State, account: ServiceAccount): void {
+export function deleteAccount(state: DeletionState, account: ServiceAccount): void {
   const { email, uniqueId } = account
   state.store.transaction(() => {
     for (const { keyId } of state.serviceAccountKeys.listBy('account', email))
@@ -17,7 +19,7 @@ export function deleteAccount(state: State, account: ServiceAccount): void {
 }
 
 /** Brings an account back with its unique id, and with it the bindings that named it. Its keys stay deleted (inferred). */
-export function undeleteAccount(state: State, account: ServiceAccount): void {
+export function undeleteAccount(state: DeletionState, account: ServiceAccount): void {
   const { email, uniqueId } = account
   state.store.transaction(() => {
     state.deletedServiceAccounts.delete(uniqueId)
@@ -26,7 +28,7 @@ export function undeleteAccount(state: State, account: ServiceAccount): void {
   })
 }
 
-function renameMember(state: State, from: string, to: string): void {
+function renameMember(state: DeletionState, from: string, to: string): void {
   renameIn(state.projects, from, to)
   renameIn(state.services, from, to)
   renameIn(state.serviceAccounts, from, to)

@@ -3,7 +3,13 @@ import type { iam_v1 } from '@googleapis/iam'
 import { newEtag, sameEtag } from '../../iam/etag.ts'
 import { EMPTY_POLICY, type Policy } from '../../iam/policy.ts'
 import type { Permission } from '../../iam/roles.ts'
-import { accountPolicies, iamDenied, projectPolicies, requireEnabled } from '../../rest/caller.ts'
+import {
+  accountPolicies,
+  type CallerState,
+  iamDenied,
+  projectPolicies,
+  requireEnabled,
+} from '../../rest/caller.ts'
 import { ApiError, invalid, notFound } from '../../rest/errors.ts'
 import type { Google } from '../../rest/google.ts'
 import { bool, bytes, message, text } from '../../rest/messages.ts'
@@ -20,9 +26,8 @@ import {
 import type { Call, Router } from '../../rest/route.ts'
 import { serviceAccountEmail } from '../../state/names.ts'
 import type { Project, ServiceAccount } from '../../state/resources.ts'
-import type { State } from '../../state/state.ts'
 import { mintUniqueId } from '../../tokens/mint.ts'
-import { deleteAccount, undeleteAccount } from './account-deletion.ts'
+import { type DeletionState, deleteAccount, undeleteAccount } from './account-deletion.ts'
 
 const accountMessage = message({
   name: text,
@@ -43,7 +48,7 @@ const LIST_LIMIT = 100
 const ACCOUNTS = '/v1/projects/{project}/serviceAccounts'
 const ACCOUNT = `${ACCOUNTS}/{account}`
 
-export function iam(routes: Router, google: Google): void {
+export function iam(routes: Router, google: Google<DeletionState>): void {
   const { state, random } = google
 
   routes.post(ACCOUNTS, async (call) => {
@@ -176,7 +181,7 @@ export function iam(routes: Router, google: Google): void {
 }
 
 /** The account of the path, by email or unique id, where the caller holds the permission on it. Project `-` is any. */
-export function accountFor(call: Call, state: State, permission: Permission): ServiceAccount {
+export function accountFor(call: Call, state: CallerState, permission: Permission): ServiceAccount {
   const account = findAccount(call, state)
   if (!account) {
     // facts 6.9: whoever may look learns that it does not exist; for others the two are one.
@@ -190,7 +195,7 @@ export function accountFor(call: Call, state: State, permission: Permission): Se
   return account
 }
 
-function findAccount(call: Call, state: State): ServiceAccount | undefined {
+function findAccount(call: Call, state: CallerState): ServiceAccount | undefined {
   const name = call.param('account')
   if (!/^\d+$/.test(name) && !name.includes('@')) {
     // facts 6.9.
@@ -204,12 +209,12 @@ function findAccount(call: Call, state: State): ServiceAccount | undefined {
 }
 
 /** An email tells its project, so that `projects/-` can be refused by the right policy. */
-function projectOfEmail(call: Call, state: State): Project | undefined {
+function projectOfEmail(call: Call, state: CallerState): Project | undefined {
   const [, id] = /@([^.]+)\.iam\.gserviceaccount\.com$/.exec(call.param('account').toLowerCase()) ?? []
   return id === undefined ? undefined : state.project(id)
 }
 
-function projectFor(call: Call, state: State, permission: Permission): Project {
+function projectFor(call: Call, state: CallerState, permission: Permission): Project {
   const project = state.project(call.param('project'))
   call.authorise(permission, projectPolicies(project), () => iamDenied(permission))
   if (!project) throw iamDenied(permission)

@@ -7,6 +7,7 @@ import type { Google } from '../../rest/google.ts'
 import { bytes, enumeration, message } from '../../rest/messages.ts'
 import type { Call, Router } from '../../rest/route.ts'
 import { accountKeys, createUserKey, keepKey, systemKey, wholeSeconds } from '../../state/account-keys.ts'
+import type { AccountKeys } from '../../state/parts.ts'
 import type { ServiceAccount, ServiceAccountKey } from '../../state/resources.ts'
 import { accountFor, unknownAccount } from './iam.ts'
 
@@ -30,7 +31,7 @@ const NEVER = '9999-12-31T23:59:59Z'
 /** IAM's limit of user-managed keys on one account. */
 const MOST_KEYS = 10
 
-export function serviceKeys(routes: Router, { state }: Google): void {
+export function serviceKeys(routes: Router, { state }: Google<AccountKeys>): void {
   const keysOf = (account: ServiceAccount) => accountKeys(state, account)
   /** The account of the path, where it may have one more key. */
   const roomFor = (call: Call): ServiceAccount => {

@@ -6,14 +6,16 @@ import type { Permission } from '../../iam/roles.ts'
 import { isGoogleScope } from '../../iam/scopes.ts'
 import { accountPolicies, type Caller, holds, iamDenied, requireEnabled } from '../../rest/caller.ts'
 import { type ApiError, badRequest, invalid, notFound } from '../../rest/errors.ts'
-import type { Google } from '../../rest/google.ts'
+import type { Google, RestState } from '../../rest/google.ts'
 import { bool, bytes, message, strings, text } from '../../rest/messages.ts'
 import type { Call, Router } from '../../rest/route.ts'
 import { systemKey } from '../../state/account-keys.ts'
+import type { AccountKeys, SigningKeys } from '../../state/parts.ts'
 import type { ServiceAccount } from '../../state/resources.ts'
-import type { State } from '../../state/state.ts'
 import { seconds } from '../../tokens/clock.ts'
 import { mintIdToken } from '../../tokens/mint.ts'
+
+export type CredentialsState = RestState & AccountKeys & SigningKeys
 
 const ACCOUNT = '/v1/projects/{project}/serviceAccounts/{account}'
 /** facts 4: an hour, in seconds, unless the organization allows more. */
@@ -33,7 +35,7 @@ const idTokenMessage = message({
 const signBlobMessage = message({ delegates: strings, payload: bytes })
 const signJwtMessage = message({ delegates: strings, payload: text })
 
-export function iamCredentials(routes: Router, { state }: Google): void {
+export function iamCredentials(routes: Router, { state }: Google<CredentialsState>): void {
   routes.post(`${ACCOUNT}:generateAccessToken`, async (call) => {
     const { delegates, scope = [], lifetime } = await call.body(accessTokenMessage)
     const account = impersonated(call, state, 'iam.serviceAccounts.getAccessToken', delegates)
@@ -89,7 +91,7 @@ export function iamCredentials(routes: Router, { state }: Google): void {
 /** The account to act as, when the caller may, directly or through the chain of delegates. */
 function impersonated(
   call: Call,
-  state: State,
+  state: CredentialsState,
   permission: Permission,
   delegates: readonly string[] = [],
 ): ServiceAccount {
@@ -112,7 +114,7 @@ function impersonated(
 }
 
 function requireOn(
-  state: State,
+  state: CredentialsState,
   caller: Pick<Caller, 'principal'>,
   permission: Permission,
   account: ServiceAccount,
@@ -123,7 +125,7 @@ function requireOn(
     throw iamDenied(named)
 }
 
-function accountNamed(state: State, name: string): ServiceAccount {
+function accountNamed(state: CredentialsState, name: string): ServiceAccount {
   const account = state.serviceAccount(name)
   if (account) return account
   // Inferred from the older sentence of facts 6.9, which this API keeps.
@@ -173,7 +175,7 @@ function claimsOf(payload: string | undefined, now: number): string {
   throw invalidArgument()
 }
 
-async function signingKey(state: State, account: ServiceAccount) {
+async function signingKey(state: CredentialsState, account: ServiceAccount) {
   const key = await systemKey(state, account)
   if (!key) throw notFound(`Not found; Gaia id not found for email ${account.email}`)
   return key

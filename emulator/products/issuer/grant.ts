@@ -1,9 +1,29 @@
 /** What every grant type has in common. */
-import type { State } from '../../state/state.ts'
+import type {
+  AccessTokens,
+  AccountKeys,
+  Accounts,
+  IdentityPools,
+  SignIns,
+  SigningKeys,
+  Stored,
+  Timed,
+  Users,
+} from '../../state/parts.ts'
 import type { Parameters } from './reply.ts'
 
+export type IssuerState = AccessTokens &
+  AccountKeys &
+  Accounts &
+  IdentityPools &
+  SignIns &
+  SigningKeys &
+  Stored &
+  Timed &
+  Users
+
 export interface GrantRequest {
-  readonly state: State
+  readonly state: IssuerState
   readonly parameters: Parameters
   /** Who asks, by `client_id`; undefined where nothing says so. */
   readonly clientId: string | undefined

@@ -2,10 +2,15 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 import type { AuthorizationCode } from '../../state/resources.ts'
-import type { State } from '../../state/state.ts'
 import { tokenKey } from '../../state/token-key.ts'
 import { mintIdToken, mintRefreshToken } from '../../tokens/mint.ts'
-import { ACCESS_TOKEN_SECONDS, type Grant, type GrantRequest, type TokenReply } from './grant.ts'
+import {
+  ACCESS_TOKEN_SECONDS,
+  type Grant,
+  type GrantRequest,
+  type IssuerState,
+  type TokenReply,
+} from './grant.ts'
 import { jwtBearer } from './jwt-bearer.ts'
 import { OAuthError, parse } from './reply.ts'
 import { covers, mayReadEmail, splitScopes } from './scopes.ts'
@@ -24,7 +29,7 @@ export async function grant(request: GrantRequest): Promise<TokenReply> {
 }
 
 /** Forgets a token, and whatever came from the same sign-in. False when it is not known. */
-export function revoke(state: State, token: string): boolean {
+export function revoke(state: IssuerState, token: string): boolean {
   const key = tokenKey(token)
   const accessToken = state.accessTokens.get(key)
   if (!accessToken && !state.refreshTokens.has(key)) return false
@@ -111,7 +116,7 @@ interface Issue {
   readonly nonce?: string
 }
 
-async function issue(state: State, request: Issue): Promise<TokenReply> {
+async function issue(state: IssuerState, request: Issue): Promise<TokenReply> {
   const { client, email, scopes, refreshToken, fresh, nonce } = request
   const user = state.user(email)
   const { token } = state.issueAccessToken({

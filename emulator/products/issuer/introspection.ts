@@ -2,7 +2,7 @@
  * Security Token Service, introspection: who a federated access token stands for (RFC 7662). gcloud asks it for the name of
  * the account that signs in with a credential file.
  */
-import type { State } from '../../state/state.ts'
+import type { AccessTokens } from '../../state/parts.ts'
 import { seconds } from '../../tokens/clock.ts'
 import { OAuthError, type Parameters } from './reply.ts'
 
@@ -20,7 +20,7 @@ export type Introspection =
     }
 
 /** Any client may ask. Inferred: of another token than a federated one nothing is said. */
-export function introspect(state: State, parameters: Parameters): Introspection {
+export function introspect(state: AccessTokens, parameters: Parameters): Introspection {
   const token = parameters.get('token')
   if (!token) throw new OAuthError('invalid_request', 'Missing required parameter: token')
   const kept = state.accessToken(token)

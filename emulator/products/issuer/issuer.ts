@@ -2,10 +2,10 @@
 import { type Context, Hono } from 'hono'
 import { auth } from 'hono/utils/basic-auth'
 import type { RoomEnv } from '../../front/request.ts'
-import type { State } from '../../state/state.ts'
 import { accountCertificates, accountKeySet } from './account-certificates.ts'
 import { certificateSet, keySet, setMaxAge, USUAL_AGE } from './certificates.ts'
 import { DISCOVERY } from './discovery.ts'
+import type { IssuerState } from './grant.ts'
 import { grant, revoke } from './grants.ts'
 import { introspect } from './introspection.ts'
 import { bearer, GOOGLE_HEADERS, json, OAuthError, pretty, readParameters, refuse } from './reply.ts'
@@ -15,7 +15,7 @@ import { createTokenExchange } from './sts.ts'
 import { createTokenInfo } from './tokeninfo.ts'
 
 export interface IssuerOptions {
-  readonly state: State
+  readonly state: IssuerState
   /** Takes one line about what Google's own sentence would not tell. Default: none. */
   readonly log?: (line: string) => void
 }
@@ -58,7 +58,10 @@ export function createIssuer({ state, log = () => {} }: IssuerOptions): Hono<Roo
   app.get('/oauth2/v3/certs', (c) => certificates(c, (now) => keySet(state.keys, now)))
   app.get('/oauth2/v1/certs', (c) => certificates(c, (now) => certificateSet(state.keys, now)))
 
-  const ofAccount = (path: string, published: (state: State, email: string) => Promise<object | undefined>) =>
+  const ofAccount = (
+    path: string,
+    published: (state: IssuerState, email: string) => Promise<object | undefined>,
+  ) =>
     app.get(path, async function answerAccountKeys(c) {
       const body = await published(state, c.req.param('account') ?? '')
       // Inferred wording.

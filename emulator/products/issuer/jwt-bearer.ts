@@ -8,10 +8,9 @@ import { compactVerify, decodeJwt, decodeProtectedHeader, errors, importJWK } fr
 import { isGoogleScope } from '../../iam/scopes.ts'
 import { accountKeys } from '../../state/account-keys.ts'
 import type { ServiceAccount, ServiceAccountKey } from '../../state/resources.ts'
-import type { State } from '../../state/state.ts'
 import { seconds } from '../../tokens/clock.ts'
 import { mintIdToken } from '../../tokens/mint.ts'
-import { ACCESS_TOKEN_SECONDS, type GrantRequest, type TokenReply } from './grant.ts'
+import { ACCESS_TOKEN_SECONDS, type GrantRequest, type IssuerState, type TokenReply } from './grant.ts'
 import { OAuthError } from './reply.ts'
 import { splitScopes } from './scopes.ts'
 
@@ -57,7 +56,7 @@ export async function jwtBearer({ state, parameters, endpoint }: GrantRequest): 
 }
 
 /** Seen: `azp` is the email here, not the unique id. */
-async function idToken(state: State, account: ServiceAccount, audience: string): Promise<TokenReply> {
+async function idToken(state: IssuerState, account: ServiceAccount, audience: string): Promise<TokenReply> {
   const { email } = account
   const minted = await mintIdToken(state.keys, state.clock(), {
     subject: account,
@@ -83,7 +82,7 @@ function read(assertion: string): {
   }
 }
 
-function usableKeys(state: State, account: ServiceAccount): readonly ServiceAccountKey[] {
+function usableKeys(state: IssuerState, account: ServiceAccount): readonly ServiceAccountKey[] {
   const now = state.clock()
   return accountKeys(state, account).filter(
     ({ type, disabled, uploaded }) =>

@@ -5,8 +5,8 @@
  */
 import { html } from 'hono/html'
 import { z } from 'zod'
+import type { SignIns, Timed, Users } from '../../state/parts.ts'
 import type { User } from '../../state/resources.ts'
-import type { State } from '../../state/state.ts'
 import { tokenKey } from '../../state/token-key.ts'
 import { mintAuthorizationCode } from '../../tokens/mint.ts'
 import { OAuthError, type Parameters, parse } from './reply.ts'
@@ -43,7 +43,7 @@ export type SignIn =
   | { readonly kind: 'show'; readonly code: string }
 
 /** Signs somebody in. Throws {@link OAuthError} for a page to show: an error never goes to an unchecked redirect URI. */
-export function signIn(state: State, parameters: Parameters): SignIn {
+export function signIn(state: SignIns & Timed & Users, parameters: Parameters): SignIn {
   const asked = parse(request, parameters)
   const target = redirectTarget(asked.redirect_uri)
   const now = state.clock()
@@ -86,7 +86,7 @@ function redirectTarget(uri: string): URL | 'shown' {
 }
 
 /** The person hinted at, or the project's owner. A service account does not sign in. */
-function whoever(state: State, hint: string | undefined): User {
+function whoever(state: SignIns & Timed & Users, hint: string | undefined): User {
   const known = hint === undefined ? undefined : state.users.getBy('uniqueId', hint)
   if (known) return known
   const email = z.email().safeParse(hint)

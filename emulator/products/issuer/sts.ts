@@ -6,8 +6,8 @@
 import { z } from 'zod'
 import { federate } from '../../iam/federation.ts'
 import { principal } from '../../iam/members.ts'
+import type { AccessTokens, IdentityPools, Timed } from '../../state/parts.ts'
 import type { WorkloadIdentityPoolProvider } from '../../state/resources.ts'
-import type { State } from '../../state/state.ts'
 import { seconds } from '../../tokens/clock.ts'
 import { OAuthError, type Parameters } from './reply.ts'
 import { splitScopes } from './scopes.ts'
@@ -43,7 +43,7 @@ const request = z.object({
 
 /** Answers for one state. Rejects with {@link OAuthError}. */
 export function createTokenExchange(
-  state: State,
+  state: AccessTokens & IdentityPools & Timed,
   options: SubjectTokenOptions,
 ): (parameters: Parameters) => Promise<StsReply> {
   const verify = createSubjectTokenVerifier(options)
@@ -90,7 +90,10 @@ function poolOf({ name }: WorkloadIdentityPoolProvider): string {
   return name.replace(/\/providers\/[^/]+$/, '')
 }
 
-function providerAt(state: State, audience: string): WorkloadIdentityPoolProvider {
+function providerAt(
+  state: AccessTokens & IdentityPools & Timed,
+  audience: string,
+): WorkloadIdentityPoolProvider {
   const [, name = '', poolName = ''] = PROVIDER.exec(audience) ?? []
   const pool = state.workloadIdentityPools.get(poolName)
   const provider = state.workloadIdentityPoolProviders.get(name)

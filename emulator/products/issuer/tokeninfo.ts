@@ -1,6 +1,6 @@
 /** tokeninfo: what Google knows of a token, every value a string (facts 3, 6.8). */
 import { decodeProtectedHeader } from 'jose'
-import type { State } from '../../state/state.ts'
+import type { AccessTokens, SigningKeys, Timed } from '../../state/parts.ts'
 import { type AudienceRule, IdTokenVerifier } from '../../tokens/verify.ts'
 import { OAuthError, type Parameters } from './reply.ts'
 import { mayReadEmail, mayReadSubject } from './scopes.ts'
@@ -24,7 +24,9 @@ const CLAIMS: readonly string[] = [
 const ANY_AUDIENCE: AudienceRule = { accepts: () => true, expected: 'any audience', mend: () => '' }
 
 /** Answers for one state. Rejects with {@link OAuthError}: `invalid_token` for whatever is wrong with a token. */
-export function createTokenInfo(state: State): (parameters: Parameters) => Promise<TokenInfo> {
+export function createTokenInfo(
+  state: AccessTokens & SigningKeys & Timed,
+): (parameters: Parameters) => Promise<TokenInfo> {
   const verifier = new IdTokenVerifier(state.keys)
 
   return async function tokenInfo(parameters) {
@@ -47,7 +49,7 @@ async function idTokenInfo(verifier: IdTokenVerifier, now: number, token: string
   return { ...Object.fromEntries(known), alg, kid, typ }
 }
 
-function accessTokenInfo(state: State, token: string): TokenInfo {
+function accessTokenInfo(state: AccessTokens & SigningKeys & Timed, token: string): TokenInfo {
   const kept = state.accessToken(token)
   // Measured: a federated token is not known here.
   if (!kept || kept.federation) throw invalidToken()

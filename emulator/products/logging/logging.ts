@@ -6,8 +6,8 @@ import type { Google } from '../../rest/google.ts'
 import { int, message, strings, text } from '../../rest/messages.ts'
 import { pageOf } from '../../rest/paging.ts'
 import type { Router } from '../../rest/route.ts'
+import type { Logs, Placed } from '../../state/parts.ts'
 import type { LogEntry } from '../../state/resources.ts'
-import type { State } from '../../state/state.ts'
 import { logFilter } from './filter.ts'
 
 const listMessage = message({
@@ -21,7 +21,7 @@ const listMessage = message({
 const LIST_LIMIT = 1000
 const PERMISSION = 'logging.logEntries.list'
 
-export function logging(routes: Router, { state }: Google): void {
+export function logging(routes: Router, { state }: Google<Logs>): void {
   routes.post('/v2/entries:list', async (call) => {
     const request = await call.body(listMessage)
     const { filter = '', orderBy = 'timestamp asc', pageSize = 0, pageToken } = request
@@ -73,7 +73,7 @@ function withReason(entry: ShownEntry): readonly ShownEntry[] {
   ]
 }
 
-function showEntry({ place }: State, entry: LogEntry) {
+function showEntry({ place }: Placed, entry: LogEntry) {
   const { instance, log, timestamp, severity, textPayload, jsonPayload, httpRequest } = entry
   const { service, revision } = instance
   return {

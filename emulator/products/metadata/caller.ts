@@ -8,8 +8,10 @@ import { createHash } from 'node:crypto'
 import type { Peer } from '../../front/request.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
 import { defaultComputeServiceAccount, serviceKey } from '../../state/names.ts'
+import type { Placed, Projects, Services } from '../../state/parts.ts'
 import type { InstanceOf, Revision, Service } from '../../state/resources.ts'
-import type { State } from '../../state/state.ts'
+
+type CallerState = Placed & Projects & Services
 
 /** What the metadata server says of the workload that asks. */
 export interface Workload {
@@ -31,7 +33,7 @@ const SERVICE_HOST = /^(.+)\.metadata\.google\.internal$/
 
 /** `host` is the host asked for: lower case, without port. */
 export async function identify(
-  state: State,
+  state: CallerState,
   runtime: Runtime,
   host: string,
   peer: Peer,
@@ -52,13 +54,13 @@ function contradiction(claimed: string, { service, revision }: InstanceOf): Iden
 }
 
 /** The identity is that of the revision, never of a newer one of the same service. */
-function ofInstance(state: State, { service, revision }: InstanceOf): Identified {
+function ofInstance(state: CallerState, { service, revision }: InstanceOf): Identified {
   const found = state.revisions.get(serviceKey({ ...service, name: revision }))
   if (found) return { known: true, workload: ofRevision(state, found) }
   return unknown(`Revision ${revision} of service ${service.name} no longer exists.`)
 }
 
-function ofName(state: State, name: string): Identified {
+function ofName(state: CallerState, name: string): Identified {
   const service = serviceNamed(state, name)
   if (service === undefined)
     return unknown(`There is no service ${name} in project ${state.place.projectId}.`)
@@ -72,7 +74,7 @@ function ofName(state: State, name: string): Identified {
   return ofInstance(state, { service: { project, region, name }, revision })
 }
 
-function serviceNamed(state: State, name: string): Service | 'several' | undefined {
+function serviceNamed(state: CallerState, name: string): Service | 'several' | undefined {
   const { projectId } = state.place
   const near = state.services.get(serviceKey({ project: projectId, region: state.region, name }))
   if (near) return near
@@ -80,7 +82,7 @@ function serviceNamed(state: State, name: string): Service | 'several' | undefin
   return far.length > 1 ? 'several' : far[0]
 }
 
-function ofRevision(state: State, revision: Revision): Workload {
+function ofRevision(state: CallerState, revision: Revision): Workload {
   const project = state.project(revision.project)
   return {
     instanceId: instanceId(revision.uid),
@@ -92,7 +94,7 @@ function ofRevision(state: State, revision: Revision): Workload {
 }
 
 /** Nothing is known of who asks: the answers are those that a machine of the project would get. */
-function bareMachine(state: State): Workload {
+function bareMachine(state: CallerState): Workload {
   const { projectId, projectNumber } = state.place
   return {
     instanceId: instanceId(projectNumber),

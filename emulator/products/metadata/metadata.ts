@@ -2,8 +2,16 @@
 import { type Context, Hono } from 'hono'
 import type { RoomEnv } from '../../front/request.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
+import type {
+  AccessTokens,
+  Accounts,
+  Placed,
+  Projects,
+  Services,
+  SigningKeys,
+  Timed,
+} from '../../state/parts.ts'
 import type { ServiceAccount } from '../../state/resources.ts'
-import type { State } from '../../state/state.ts'
 import { identify, type Workload } from './caller.ts'
 import { createWorkloadTokens, type WorkloadTokens } from './tokens.ts'
 import {
@@ -18,8 +26,10 @@ import {
   type Value,
 } from './tree.ts'
 
+export type MetadataState = AccessTokens & Accounts & Placed & Projects & Services & SigningKeys & Timed
+
 export interface MetadataOptions {
-  readonly state: State
+  readonly state: MetadataState
   /** Tells whose address on the network a connection comes from. */
   readonly runtime: Runtime
 }
@@ -84,7 +94,7 @@ function showValue(c: Context<RoomEnv>, node: Value): Response {
 async function showToken(
   c: Context<RoomEnv>,
   kind: TokenKind,
-  state: State,
+  state: MetadataState,
   workload: Workload,
   tokens: WorkloadTokens,
 ): Promise<Response> {

@@ -1,9 +1,11 @@
 /** The tokens that the metadata server hands out, each until five minutes of its life remain. */
 import { decodeProtectedHeader } from 'jose'
+import type { AccessTokens, SigningKeys, Timed } from '../../state/parts.ts'
 import type { ServiceAccount } from '../../state/resources.ts'
-import type { State } from '../../state/state.ts'
 import { type MintedToken, mintIdToken } from '../../tokens/mint.ts'
 import { DEFAULT_SCOPES } from './tree.ts'
+
+type TokenState = AccessTokens & SigningKeys & Timed
 
 /** facts 2.1: the cached access token is handed out until five minutes remain; for ID tokens not established, so: the same. */
 const EARLY = 5 * 60_000
@@ -24,7 +26,7 @@ export interface WorkloadTokens {
   idToken(query: IdTokenQuery): Promise<MintedToken>
 }
 
-export function createWorkloadTokens(state: State): WorkloadTokens {
+export function createWorkloadTokens(state: TokenState): WorkloadTokens {
   const accessTokens = new Map<string, MintedToken>()
   const idTokens = new Map<string, MintedToken>()
   const minting = new Map<string, Promise<MintedToken>>()
@@ -62,7 +64,7 @@ export function createWorkloadTokens(state: State): WorkloadTokens {
 }
 
 /** After several rotations at short notice, a token may outlive the publication of its key: nobody could verify it. */
-function isPublished(state: State, token: string): boolean {
+function isPublished(state: TokenState, token: string): boolean {
   const { kid } = decodeProtectedHeader(token)
   return state.keys.published(state.clock()).some((key) => key.kid === kid)
 }

@@ -7,20 +7,22 @@ import { isDeepStrictEqual } from 'node:util'
 import { EMPTY_POLICY } from '../../iam/policy.ts'
 import { accountPolicies, type Caller, holds } from '../../rest/caller.ts'
 import { ApiError, denied } from '../../rest/errors.ts'
-import type { Google } from '../../rest/google.ts'
+import type { Google, RestState } from '../../rest/google.ts'
 import type { Log, RandomBytes } from '../../rest/route.ts'
 import type { Runtime, StartResult } from '../../runtime/runtime.ts'
 import { Lock } from '../../state/lock.ts'
 import { revisionName, serviceKey } from '../../state/names.ts'
+import type { Services, Stored } from '../../state/parts.ts'
 import type { Revision, Service, ServiceName } from '../../state/resources.ts'
-import type { State } from '../../state/state.ts'
 import { concluded, type Failure, failureOf, pending, readiness, revisionConditions } from './conditions.ts'
 import { noSuchService, revisionsOf, servedNames } from './lookup.ts'
 import { type DesiredService, refuse, type Spelling, violationsOf } from './rules.ts'
 import { nextVersion, requireVersion } from './versions.ts'
 
+export type RunState = RestState & Services & Stored
+
 export interface DeployerOptions {
-  readonly state: State
+  readonly state: RunState
   readonly runtime: Runtime
   readonly random: RandomBytes
   readonly log: Log
@@ -39,7 +41,7 @@ export interface DeployRequest {
 }
 
 export class Deployer {
-  readonly #state: State
+  readonly #state: RunState
   readonly #runtime: Runtime
   readonly #random: RandomBytes
   readonly #log: Log
@@ -316,6 +318,6 @@ function suffix(random: RandomBytes): string {
 }
 
 /** What the versions of the Cloud Run API work on. */
-export interface RunContext extends Google {
+export interface RunContext extends Google<RunState> {
   readonly deployer: Deployer
 }

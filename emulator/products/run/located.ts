@@ -14,6 +14,7 @@ import {
 } from '../../rest/policies.ts'
 import type { Call, Router } from '../../rest/route.ts'
 import { REGIONS, serviceKey } from '../../state/names.ts'
+import type { Services } from '../../state/parts.ts'
 import type { Project, Service, ServiceName } from '../../state/resources.ts'
 import { noSuchService } from './lookup.ts'
 
@@ -42,7 +43,7 @@ export function noSuchLocation(region: string): ApiError {
 }
 
 /** `getIamPolicy`, `setIamPolicy` and `testIamPermissions` of a service, at either version's path. */
-export function servicePolicyRoutes(routes: Router, google: Google, template: string): void {
+export function servicePolicyRoutes(routes: Router, google: Google<Services>, template: string): void {
   const { state, random } = google
 
   const find = (call: Call) => {

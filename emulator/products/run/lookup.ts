@@ -2,8 +2,8 @@
 
 import { type ApiError, notFound } from '../../rest/errors.ts'
 import { serviceKey } from '../../state/names.ts'
+import type { Services } from '../../state/parts.ts'
 import type { Revision, Service, ServiceName } from '../../state/resources.ts'
-import type { State } from '../../state/state.ts'
 
 /** facts 6.9. */
 export function noSuchService(name: ServiceName): ApiError {
@@ -16,7 +16,10 @@ export function noSuch(kind: string, { project, region, name }: ServiceName): Ap
   )
 }
 
-export function revisionsOf(state: State, { project, region, name }: ServiceName): readonly Revision[] {
+export function revisionsOf(
+  state: Pick<Services, 'revisions'>,
+  { project, region, name }: ServiceName,
+): readonly Revision[] {
   return state.revisions.listBy('service', serviceKey({ project, region, name }))
 }
 

@@ -161,7 +161,7 @@ function deployment(call: Call) {
   } as const
 }
 
-function serviceAt(google: Google, call: Call, located: Located, permission: Permission): Service {
+function serviceAt(google: RunContext, call: Call, located: Located, permission: Permission): Service {
   const name = nameIn(located, call.param('service'))
   const service = google.state.services.get(serviceKey(name))
   const policies = service ? servicePolicies(google.state, service) : projectPolicies(located.project)
@@ -172,7 +172,7 @@ function serviceAt(google: Google, call: Call, located: Located, permission: Per
   return service
 }
 
-function revisionAt(google: Google, call: Call, located: Located, permission: Permission): Revision {
+function revisionAt(google: RunContext, call: Call, located: Located, permission: Permission): Revision {
   const name = nameIn(located, call.param('revision'))
   const revision = google.state.revisions.get(serviceKey(name))
   call.authorise(permission, projectPolicies(located.project), () =>
@@ -182,7 +182,7 @@ function revisionAt(google: Google, call: Call, located: Located, permission: Pe
   return revision
 }
 
-function revisionDocument({ state }: Google, revision: Revision): run_v1.Schema$Revision {
+function revisionDocument({ state }: RunContext, revision: Revision): run_v1.Schema$Revision {
   const service = state.services.get(serviceKey({ ...revision, name: revision.service }))
   return revisionToKnative(revision, service, state.place)
 }

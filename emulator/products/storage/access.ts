@@ -1,17 +1,23 @@
 /** Who asks Cloud Storage, and whether they may. Unlike other APIs it knows anonymous callers: public objects are for them. */
 import { ANONYMOUS } from '../../iam/principal.ts'
 import type { Permission } from '../../iam/roles.ts'
-import { authenticate, bucketPolicies, type Caller, holds, projectPolicies } from '../../rest/caller.ts'
+import {
+  authenticate,
+  bucketPolicies,
+  type Caller,
+  type CallerState,
+  holds,
+  projectPolicies,
+} from '../../rest/caller.ts'
 import { ApiError } from '../../rest/errors.ts'
 import type { Bucket } from '../../state/objects.ts'
 import type { Project } from '../../state/resources.ts'
-import type { State } from '../../state/state.ts'
 import { noSuchBucket, StorageRefusal } from './refusal.ts'
 
 /** What a refusal says that access is missing to. */
 type Thing = 'object' | 'bucket' | 'project'
 
-export function storageCaller(state: State, authorization: string | undefined): Caller {
+export function storageCaller(state: CallerState, authorization: string | undefined): Caller {
   if (!authorization) return { principal: ANONYMOUS, member: 'allUsers', name: 'Anonymous caller' }
   try {
     return authenticate(state, authorization, 'storage.googleapis.com')
@@ -28,7 +34,7 @@ export function storageCaller(state: State, authorization: string | undefined): 
 
 /** @throws {StorageRefusal} when the bucket is not there, or the caller may not do this with it or with what lies in it */
 export function requireBucket(
-  state: State,
+  state: CallerState,
   caller: Caller,
   permission: Permission,
   bucket: Bucket | undefined,
@@ -42,7 +48,7 @@ export function requireBucket(
 
 /** @throws {StorageRefusal} when the caller may not do this in the project */
 export function requireProject(
-  state: State,
+  state: CallerState,
   caller: Caller,
   permission: Permission,
   project: Project | undefined,

@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto'
 import type { storage_v1 } from '@googleapis/storage'
 import { type Bucket, type StoredObject, showCrc32c } from '../../state/objects.ts'
-import type { State } from '../../state/state.ts'
+import type { Projects } from '../../state/parts.ts'
 
-export function bucketDocument(state: State, bucket: Bucket): storage_v1.Schema$Bucket {
+export function bucketDocument(state: Projects, bucket: Bucket): storage_v1.Schema$Bucket {
   const { name, project, location, storageClass, uniformAccess, labels, timeCreated } = bucket
   const projectNumber = project === undefined ? '0' : (state.project(project)?.projectNumber ?? '0')
   return {

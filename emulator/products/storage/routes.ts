@@ -2,9 +2,8 @@
 import type { Context, Hono, Next } from 'hono'
 import type { RoomEnv } from '../../front/request.ts'
 import type { Permission } from '../../iam/roles.ts'
-import { bucketPolicies, type Caller, holds } from '../../rest/caller.ts'
+import { bucketPolicies, type Caller, type CallerState, holds } from '../../rest/caller.ts'
 import { type Bucket, type ObjectStore, type StoredObject, WriteRefused } from '../../state/objects.ts'
-import type { State } from '../../state/state.ts'
 import { denied, requireBucket, storageCaller } from './access.ts'
 import { noSuchObject, refusalResponse, StorageRefusal, type Tongue } from './refusal.ts'
 
@@ -14,7 +13,7 @@ export const BUCKETS = '/storage/v1/b'
 export type StorageContext = Context<RoomEnv>
 
 export interface StorageOptions {
-  readonly state: State
+  readonly state: CallerState
   readonly objects: ObjectStore
 }
 
