@@ -31,10 +31,10 @@ describe('arrows that point down', () => {
         'emulator/config.ts': 'export const parse = () => 1',
         'emulator/emulator.ts': "import './ingress/ingress.ts'\nimport './front/server.ts'",
         'emulator/front/server.ts':
-          "import type { Service } from '../state/state.ts'\nexport type A = Service",
+          "import type { Service } from '../state/resources.ts'\nexport type A = Service",
         'emulator/ingress/ingress.ts':
-          "import '../state/state.ts'\nimport '../tokens/verify.ts'\nimport '../iam/decide.ts'",
-        'emulator/state/state.ts': "import '../tokens/verify.ts'\nexport interface Service {}",
+          "import '../state/resources.ts'\nimport '../tokens/verify.ts'\nimport '../iam/decide.ts'",
+        'emulator/state/resources.ts': "import '../tokens/verify.ts'\nexport interface Service {}",
         'emulator/tokens/verify.ts': "import '../decision/decision.ts'\nimport 'jose'",
         'emulator/iam/decide.ts': "import '../decision/decision.ts'\nimport '@bufbuild/cel'",
         'emulator/decision/decision.ts': 'export {}',
@@ -48,6 +48,7 @@ describe('arrows that point down', () => {
 
 describe('an arrow that points the wrong way is one line', () => {
   const lower = {
+    'emulator/state/resources.ts': 'export interface S {}',
     'emulator/state/state.ts': 'export interface S {}',
     'emulator/products/issuer/issuer.ts': 'export {}',
   }
@@ -60,40 +61,46 @@ describe('an arrow that points the wrong way is one line', () => {
       'emulator/products/metadata/metadata.ts → emulator/products/issuer/issuer.ts: rooms of the middle do not import each other',
     ],
     [
+      'at the whole state, from a room that is to take its parts',
+      'emulator/ingress/ingress.ts',
+      "import type { S } from '../state/state.ts'\nexport type T = S",
+      'emulator/ingress/ingress.ts → emulator/state/state.ts: a room of the middle imports rooms below it, and of emulator/front only types; of the state it takes the parts (emulator/state/parts.ts)',
+    ],
+    [
       'upwards, though only for a type',
       'emulator/tokens/mint.ts',
-      "import type { S } from '../state/state.ts'\nexport type T = S",
-      'emulator/tokens/mint.ts → emulator/state/state.ts: tokens imports decision only and knows no HTTP',
+      "import type { S } from '../state/resources.ts'\nexport type T = S",
+      'emulator/tokens/mint.ts → emulator/state/resources.ts: tokens imports decision only and knows no HTTP',
     ],
     [
       'in a type written inline',
       'emulator/tokens/mint.ts',
-      "export type T = import('../state/state.ts').S",
-      'emulator/tokens/mint.ts → emulator/state/state.ts: tokens imports decision only and knows no HTTP',
+      "export type T = import('../state/resources.ts').S",
+      'emulator/tokens/mint.ts → emulator/state/resources.ts: tokens imports decision only and knows no HTTP',
     ],
     [
       'in a type that is passed on',
       'emulator/tokens/mint.ts',
-      "export type { S } from '../state/state.ts'",
-      'emulator/tokens/mint.ts → emulator/state/state.ts: tokens imports decision only and knows no HTTP',
+      "export type { S } from '../state/resources.ts'",
+      'emulator/tokens/mint.ts → emulator/state/resources.ts: tokens imports decision only and knows no HTTP',
     ],
     [
       'in an import made while running',
       'sender/app.ts',
-      "await import('../emulator/state/state.ts')",
-      'sender/app.ts → emulator/state/state.ts: sender imports service only: it does not know that the emulator exists',
+      "await import('../emulator/state/resources.ts')",
+      'sender/app.ts → emulator/state/resources.ts: sender imports service only: it does not know that the emulator exists',
     ],
     [
       'in everything passed on',
       'walkthrough/acts.ts',
-      "export * from '../emulator/state/state.ts'",
-      'walkthrough/acts.ts → emulator/state/state.ts: walkthrough sees the emulator through emulator.ts only',
+      "export * from '../emulator/state/resources.ts'",
+      'walkthrough/acts.ts → emulator/state/resources.ts: walkthrough sees the emulator through emulator.ts only',
     ],
     [
       'from a test of a service',
       'receiver/app.test.ts',
-      "import '../emulator/state/state.ts'",
-      'receiver/app.test.ts → emulator/state/state.ts: receiver imports service only: it does not know that the emulator exists',
+      "import '../emulator/state/resources.ts'",
+      'receiver/app.test.ts → emulator/state/resources.ts: receiver imports service only: it does not know that the emulator exists',
     ],
     [
       'to a package that the room does without',
@@ -133,7 +140,7 @@ test('the listeners are seen from the middle as types, and whole from its tests'
   expect(faults({ ...front, 'emulator/ingress/ingress.ts': type })).toEqual([])
   expect(faults({ ...front, 'emulator/ingress/ingress.test.ts': whole })).toEqual([])
   expect(faults({ ...front, 'emulator/ingress/ingress.ts': whole })).toEqual([
-    'emulator/ingress/ingress.ts → emulator/front/server.ts: a room of the middle imports rooms below it, and of emulator/front only types',
+    'emulator/ingress/ingress.ts → emulator/front/server.ts: a room of the middle imports rooms below it, and of emulator/front only types; of the state it takes the parts (emulator/state/parts.ts)',
   ])
 })
 

@@ -38,7 +38,7 @@ function faultOf(
 ): string | undefined {
   const room = table[name]
   if (room === undefined) return undefined
-  const isTest = file.includes('.test.')
+  const isTest = /\.(?:test|fixture)\./.test(file)
 
   if (arrow.kind === 'package') {
     const { onlyPackages, neverPackages = [] } = room
