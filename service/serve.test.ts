@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import { ConfigError } from './environment.ts'
 import { listen } from './serve.ts'
+import { connectTo } from './socket.fixture.ts'
 
 /** A listener whose requests come to `arrived` and are answered when `release` is called. */
 function held() {
@@ -23,16 +24,75 @@ function held() {
   }
 }
 
-test('draining refuses new connections and lets the requests in flight finish', async () => {
+test('draining lets the requests in flight finish, and refuses new connections', async () => {
   const { listener, url, arrived, release } = held()
   const inFlight = fetch(url)
   await arrived
   const drained = listener.drain()
-  await expect(fetch(url, { keepalive: false })).rejects.toThrow()
+  while (await isTaken(listener.port)) await Bun.sleep(20)
   release()
   expect(await (await inFlight).text()).toBe('finished')
   expect(await drained).toBe(true)
 })
+
+function isTaken(port: number): Promise<boolean> {
+  return connectTo(port).then(
+    (caller) => {
+      caller.end()
+      return true
+    },
+    () => false,
+  )
+}
+
+test('of callers that ask again and again none is cut: answers in the drain say Connection: close', async () => {
+  const listener = listen(() => new Response('finished'), '127.0.0.1', 0)
+  const asking = Promise.all(
+    Array.from({ length: 64 }, async () => {
+      const caller = await connectTo(listener.port)
+      for (let answer = ''; !/\r\nconnection: close\r\n/i.test(answer); ) {
+        await Bun.sleep(5)
+        caller.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+        answer = await caller.until('finished')
+      }
+      return caller.all()
+    }),
+  )
+  await Bun.sleep(50)
+  expect(await listener.drain()).toBe(true)
+  // After the one that said so nothing came but the end.
+  expect(new Set(await asking)).toEqual(new Set(['']))
+})
+
+test('before the drain a connection is kept for the next request', async () => {
+  const { listener, release } = held()
+  release()
+  const caller = await connectTo(listener.port)
+  for (const _ of [1, 2]) {
+    caller.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    expect(await caller.until('finished')).not.toMatch(/connection: close/i)
+  }
+  await listener.drain()
+})
+
+test.each([
+  ['a length', 'Content-Length: 100000000', 'x'.repeat(1000)],
+  ['no length', 'Transfer-Encoding: chunked', `3e8\r\n${'x'.repeat(1000)}\r\n`],
+])(
+  'a body of %s that nobody reads ends with the answer, however long it would go on',
+  async (_, framing, part) => {
+    const { listener, release } = held()
+    release()
+    const caller = await connectTo(listener.port)
+    caller.write(`POST / HTTP/1.1\r\nHost: x\r\n${framing}\r\n\r\n`)
+    const sending = setInterval(() => caller.write(part), 10)
+    const answer = await caller.all()
+    clearInterval(sending)
+    expect(answer).toMatch(/\r\nconnection: close\r\n/i)
+    expect(answer).toEndWith('finished')
+    await listener.drain()
+  },
+)
 
 test('draining gives up on a request that does not end', async () => {
   const { listener, url, arrived } = held()
