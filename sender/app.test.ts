@@ -65,6 +65,17 @@ test('facts 1.6: RECEIVING_SERVICE_AUDIENCE asks for a custom audience', async (
   expect(metadata.asked).toEqual(['https://custom.example.com/x?y=z'])
 })
 
+test.each(['', '<html>Sign in</html>', 'not.a.token'])(
+  'a metadata server that answers 200 with %j is no credential: 500, and the receiver is not called',
+  async (body) => {
+    answer = greet
+    metadata.answer = () => new Response(body, { headers: { 'metadata-flavor': 'Google' } })
+    const response = await sender().app.request('/')
+    expect([response.status, await response.text()]).toEqual([500, 'Failed to create authenticated client'])
+    expect(received).toEqual([])
+  },
+)
+
 test('SENDER_AUTH=none sends no token and asks for none', async () => {
   answer = greet
   metadata.asked.length = 0

@@ -5,6 +5,9 @@ import { type MetadataServer, startMetadataServer, useMetadataServer } from './m
 import { googleIdTokens, TokenError } from './tokens.ts'
 
 const AUDIENCE = 'https://receiving-service-123456789012.us-central1.run.app'
+const FLAVOR = { 'metadata-flavor': 'Google' }
+const metadataSays = (body: string, type = 'text/plain') =>
+  new Response(body, { headers: { ...FLAVOR, 'content-type': type } })
 let metadata: MetadataServer
 let restore: () => void
 
@@ -63,6 +66,28 @@ test('a source that refuses is an error that keeps its cause, and is asked again
   expect(error).toMatchObject({ code: 'ERR_TOKEN_SOURCE', cause: { status: 404 } })
   metadata.answer = undefined
   expect(await tokens.authorization(AUDIENCE)).toStartWith('Bearer ')
+})
+
+test.each<[string, () => Response]>([
+  ['nothing', () => metadataSays('')],
+  ['white space', () => metadataSays(' \n')],
+  ['a page', () => metadataSays('<!DOCTYPE html><title>Sign in to the network</title>', 'text/html')],
+  ['JSON', () => Response.json({ token: 'x' }, { headers: FLAVOR })],
+  ['a sentence', () => metadataSays('no such account')],
+  ['an access token', () => metadataSays('ya29.c.abc')],
+  ['segments that are not base64url', () => metadataSays('a.b.c')],
+  ['a token with padding', () => metadataSays(`${metadata.tokens.at(-1)}==`)],
+  ['a token and more', () => metadataSays(`${metadata.tokens.at(-1)} ${metadata.tokens.at(-1)}`)],
+])('a source that answers 200 with %s has no token, and is asked again next time', async (_, answer) => {
+  const tokens = googleIdTokens()
+  metadata.life = 299 // fetched anew each time
+  await tokens.authorization(AUDIENCE)
+  metadata.answer = answer
+  const error = await tokens.authorization(AUDIENCE).catch((reason: unknown) => reason)
+  expect(error).toBeInstanceOf(TokenError)
+  expect(error).toMatchObject({ code: 'ERR_TOKEN_SOURCE' })
+  metadata.answer = undefined
+  expect(await tokens.authorization(AUDIENCE)).toBe(`Bearer ${metadata.tokens.at(-1)}`)
 })
 
 test('a source that hangs is given up on, and does not hold up the next request', async () => {

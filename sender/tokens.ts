@@ -2,10 +2,11 @@
  * ID tokens from wherever Application Default Credentials lead: the metadata server on Google Cloud, a key file elsewhere.
  *
  * `google-auth-library` finds the source and keeps each token until five minutes before it expires. Added here is what it
- * leaves out: callers that come together share one fetch, a source that hangs is given up on, and one that was missing is
- * looked for again.
+ * leaves out: callers that come together share one fetch, a source that hangs is given up on, one that was missing is looked
+ * for again, and what is no token, a proxy's page say, is sent to nobody.
  */
 import type { IdTokenClient } from 'google-auth-library'
+import { readJwt } from '../service/jwt.ts'
 
 export interface IdTokenSource {
   /**
@@ -42,8 +43,10 @@ export function googleIdTokens(options: GoogleIdTokensOptions = {}): IdTokenSour
 
   async function fetchAuthorization(audience: string): Promise<string> {
     const client = clients.get(audience) ?? (await findClient(audience))
-    const value = (await client.getRequestHeaders()).get('authorization')
-    if (!value) throw new Error('the token source answered without a token')
+    const value = (await client.getRequestHeaders()).get('authorization') ?? ''
+    // Whose it is and whom it is for is the receiver's to check: a person's token is for gcloud itself (facts 1.6).
+    if (!readJwt(value.replace(/^Bearer /, '')))
+      throw new Error('the token source answered with something that is no ID token')
     // Kept only now: one that has never given a token may be waiting for a source that will not come.
     clients.set(audience, client)
     return value
