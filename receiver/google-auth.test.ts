@@ -1,6 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, describe, expect, setSystemTime, test } from 'bun:test'
+import { generateKeyPairSync } from 'node:crypto'
+import fc from 'fast-check'
 import { Hono } from 'hono'
 import { base64url, generateKeyPair } from 'jose'
+import { goodToken, hostileTokens } from '../trust/hostile-tokens.ts'
 import {
   AUDIENCE,
   type Claims,
@@ -138,7 +141,14 @@ const refused: [string, GoogleAuthErrorCode, () => Claims][] = [
   ['a time that has passed', 'ERR_TOKEN_EXPIRED', () => ({ exp: past() })],
   ['no expiry', 'ERR_TOKEN_CLAIM', () => ({ exp: undefined })],
   ['a start in the future', 'ERR_TOKEN_CLAIM', () => ({ nbf: past() + 600 })],
+  ['no time of issue', 'ERR_TOKEN_CLAIM', () => ({ iat: undefined })],
+  ['a time of issue in the future', 'ERR_TOKEN_CLAIM', () => ({ iat: past() + 600 })],
+  ['a life of more than a day', 'ERR_TOKEN_CLAIM', () => ({ exp: past() + 90_000 })],
   ['no subject', 'ERR_TOKEN_CLAIM', () => ({ sub: undefined })],
+  ['an empty subject', 'ERR_TOKEN_CLAIM', () => ({ sub: '' })],
+  ['a subject that is a number', 'ERR_TOKEN_CLAIM', () => ({ sub: 7 })],
+  ['an email that is a list', 'ERR_TOKEN_CLAIM', () => ({ email: [EMAIL] })],
+  ['email_verified as text', 'ERR_TOKEN_CLAIM', () => ({ email_verified: 'true' })],
 ]
 test.each(refused)('facts 1.1: a token with %s is 401', async (_, code, claims) => {
   expect(await ask(bearer(await google.token(claims())))).toMatchObject({ status: 401, code })
@@ -242,7 +252,7 @@ test('facts 1.1: a good token of somebody else is 403', async () => {
 })
 
 test('an email that is not verified names nobody', async () => {
-  for (const email_verified of [false, undefined, 'true']) {
+  for (const email_verified of [false, undefined]) {
     expect((await ask(bearer(await google.token({ email_verified })))).status).toBe(403)
   }
 })
@@ -264,6 +274,21 @@ test("an account's id is not an email, and an email is not an id", async () => {
   ).toBe(403)
 })
 
+test('no claim of another type, no missing one and no other way of writing a token gets in, and none is a fault', async () => {
+  const original = { header: google.header, claims: claimsOf(), key: google.key }
+  expect((await ask(bearer(goodToken(original)))).status).toBe(200)
+  const { app, refusals } = guarded()
+  // What no header can hold never comes here.
+  const sendable = hostileTokens(original).filter(({ token }) => /^[!-~]+$/.test(token))
+  await fc.assert(
+    fc.asyncProperty(sendable, async ({ token }) => {
+      expect((await app.request('/', { headers: bearer(token) })).status).toBe(401)
+      expect(refusals.at(-1)?.status).toBe(401)
+    }),
+    { numRuns: 300 },
+  )
+})
+
 test('keys that cannot be had are 503 with the cause, not 401: nothing is known about the token', async () => {
   const token = await google.token()
   using notKeys = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => Response.json({ keys: 'none' }) })
@@ -277,6 +302,84 @@ test('keys that cannot be had are 503 with the cause, not 401: nothing is known 
     expect([status, code]).toEqual([503, 'ERR_KEYS_UNAVAILABLE'])
     expect(error?.cause).toBeInstanceOf(Error)
   }
+})
+
+describe('the key set', () => {
+  afterEach(() => {
+    setSystemTime()
+    google.publish()
+  })
+  const later = (milliseconds: number) => setSystemTime(new Date(Date.now() + milliseconds))
+  const statuses = async (app: Hono<{ Variables: GoogleAuthVariables }>, tokens: readonly string[]) => {
+    const seen = new Set<number>()
+    for (const token of tokens) seen.add((await app.request('/', { headers: bearer(token) })).status)
+    return [...seen]
+  }
+
+  test('is asked once in 30 s for keys that nobody published, however many tokens name them', async () => {
+    const { app } = guarded()
+    const unknown = Array.from({ length: 200 }, (_, index) =>
+      goodToken({ header: { ...google.header, kid: `kid-${index}` }, claims: claimsOf(), key: google.key }),
+    )
+    const before = google.fetches()
+    expect(await statuses(app, unknown)).toEqual([401])
+    expect(google.fetches()).toBe(before + 1)
+    later(30_001)
+    expect(await statuses(app, [...unknown, await google.token()])).toEqual([401, 200])
+    expect(google.fetches()).toBe(before + 2)
+  })
+
+  test('that fails is asked once in 5 s: 503 meanwhile, and 200 as soon as it is back', async () => {
+    const { app } = guarded()
+    const token = await google.token()
+    for (const failing of [
+      () => new Response('', { status: 500 }),
+      () => new Response('<html>'),
+      () => Response.json({ keys: [] }),
+      () => Response.json([]),
+      () => Response.json({ keys: [{ ...google.jwk, n: '' }, null, 7] }),
+    ]) {
+      google.publish(failing)
+      const before = google.fetches()
+      expect(
+        await statuses(
+          app,
+          Array.from({ length: 200 }, () => token),
+        ),
+      ).toEqual([503])
+      expect(google.fetches()).toBe(before + 1)
+      later(5001)
+    }
+    google.publish()
+    expect(await statuses(app, [token])).toEqual([200])
+  })
+
+  test('that fails does not shut out whom the keys at hand let in', async () => {
+    const { app } = guarded()
+    const good = await google.token()
+    expect(await statuses(app, [good])).toEqual([200])
+    google.publish(() => new Response('', { status: 500 }))
+    later(30_001)
+    const unknown = goodToken({ header: { ...google.header, kid: 'x' }, claims: claimsOf(), key: google.key })
+    expect(await statuses(app, [unknown, good, unknown])).toEqual([503, 200])
+  })
+
+  test.each([
+    ['1024 bits', () => generateKeyPairSync('rsa', { modulusLength: 1024 })],
+    ['an exponent of 3', () => generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: 3 })],
+  ])('counts no key of %s', async (_, make) => {
+    const weak = make()
+    const weakJwk = { ...weak.publicKey.export({ format: 'jwk' }), kid: 'weak', alg: 'RS256', use: 'sig' }
+    const token = goodToken({
+      header: { ...google.header, kid: 'weak' },
+      claims: claimsOf(),
+      key: weak.privateKey,
+    })
+    google.publish(() => Response.json({ keys: [weakJwk, google.jwk] }))
+    expect(await statuses(guarded().app, [token, await google.token()])).toEqual([401, 200])
+    google.publish(() => Response.json({ keys: [weakJwk] }))
+    expect(await statuses(guarded().app, [token])).toEqual([503])
+  })
 })
 
 test('no refusal tells the token', async () => {

@@ -4,11 +4,16 @@
  * service, GKE, a VM.
  */
 import type { Context, MiddlewareHandler } from 'hono'
-import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
+import { errors, type JWTPayload, jwtVerify } from 'jose'
+import { readJwt } from '../service/jwt.ts'
+import { type GoogleClaims, readClaims } from './claims.ts'
 import { credentialOf, isSignatureRemoved } from './credential.ts'
+import { KeysUnavailable, publicKeys } from './public-keys.ts'
 import { forbiddenPage, unauthorizedPage } from './refusals.ts'
 
 export const GOOGLE_JWKS_URL = 'https://www.googleapis.com/oauth2/v3/certs'
+/** Google's ID tokens live an hour (facts 3); what lives longer than a day is none. Seconds. */
+const LONGEST = 24 * 3600
 
 export interface GoogleAuthOptions {
   /**
@@ -21,9 +26,12 @@ export interface GoogleAuthOptions {
    * re-creation of the account, so it never means somebody else; an email counts only when the token says it is verified.
    */
   readonly allowedCallers: readonly string[]
-  /** Where Google's public keys are. Fetched when first needed and kept ten minutes. Default {@link GOOGLE_JWKS_URL}. */
+  /**
+   * Where Google's public keys are. Fetched when first needed, kept ten minutes, and asked again for a key that is not there at
+   * most every 30 s, or 5 s after a failure. RSA keys under 2048 bits are passed over. Default {@link GOOGLE_JWKS_URL}.
+   */
   readonly jwksUrl?: string | URL
-  /** How far the clocks may be apart when `exp` and `nbf` are checked, in seconds. Default 0. */
+  /** How far the clocks may be apart when `exp`, `iat` and `nbf` are checked, in seconds. Default 0. */
   readonly clockTolerance?: number
   /** Told of each refusal before it is answered: for a log. */
   readonly onRefuse?: (error: GoogleAuthError, c: Context) => void
@@ -35,7 +43,7 @@ export interface GoogleCaller {
   readonly sub: string
   /** Only when verified by Google. */
   readonly email?: string
-  readonly claims: JWTPayload
+  readonly claims: GoogleClaims
 }
 
 /** What the middleware sets: `c.var.caller`. */
@@ -51,7 +59,7 @@ export type GoogleAuthErrorCode =
   | 'ERR_CREDENTIAL_FORM'
   /** 401: Cloud Run has verified this token already, and nobody can again. */
   | 'ERR_SIGNATURE_REMOVED'
-  /** 401: not a signed JWT. */
+  /** 401: not a signed JWT, or not written as one must be. */
   | 'ERR_TOKEN_FORM'
   /** 401: not RS256. */
   | 'ERR_TOKEN_ALGORITHM'
@@ -61,7 +69,7 @@ export type GoogleAuthErrorCode =
   | 'ERR_TOKEN_ISSUER'
   | 'ERR_TOKEN_AUDIENCE'
   | 'ERR_TOKEN_EXPIRED'
-  /** 401: another claim is missing or not right. */
+  /** 401: another claim is missing, of another type than Google's, or not right. */
   | 'ERR_TOKEN_CLAIM'
   /** 403: a good token of somebody who is not on the list. */
   | 'ERR_CALLER_NOT_ALLOWED'
@@ -149,7 +157,7 @@ function createVerifier(options: GoogleAuthOptions): (headers: Headers) => Promi
     audience: audiences,
     // facts 3: Google writes its issuer in two ways.
     issuer: ['https://accounts.google.com', 'accounts.google.com'],
-    requiredClaims: ['exp', 'sub'],
+    requiredClaims: ['exp', 'iat', 'sub'],
     clockTolerance,
   }
 
@@ -165,14 +173,30 @@ function createVerifier(options: GoogleAuthOptions): (headers: Headers) => Promi
         'Cloud Run has verified this token and removed its signature: leave the check to Cloud Run, or make the service public',
       )
     }
-    const claims = await jwtVerify(token, keys, checks).then(
-      ({ payload }) => payload,
-      (cause: unknown) => {
-        throw explained(cause)
-      },
-    )
+    if (!readJwt(token)) throw new GoogleAuthError('ERR_TOKEN_FORM', 'The token is no signed JWT')
+    const { payload } = await jwtVerify(token, keys, checks).catch((cause: unknown) => {
+      throw explained(cause)
+    })
+    const claims = typed(payload)
+    checkTimes(claims, Math.floor(Date.now() / 1000), clockTolerance)
     return callerOf(claims, allowed)
   }
+}
+
+function typed(payload: JWTPayload): GoogleClaims {
+  const read = readClaims(payload)
+  if (read.claims) return read.claims
+  const { wrong } = read
+  throw new GoogleAuthError(
+    wrong === 'aud' ? 'ERR_TOKEN_AUDIENCE' : 'ERR_TOKEN_CLAIM',
+    `${wrong} is not as Google writes it`,
+  )
+}
+
+/** What jose leaves open. `exp` and `nbf` it has checked. */
+function checkTimes({ iat, exp }: GoogleClaims, now: number, tolerance: number): void {
+  if (iat > now + tolerance) throw new GoogleAuthError('ERR_TOKEN_CLAIM', 'iat is in the future')
+  if (exp - iat > LONGEST) throw new GoogleAuthError('ERR_TOKEN_CLAIM', 'exp is more than 24 hours after iat')
 }
 
 /** Apart, so that neither can stand for the other. */
@@ -181,12 +205,9 @@ interface Allowed {
   readonly emails: ReadonlySet<string>
 }
 
-function callerOf(claims: JWTPayload, allowed: Allowed): GoogleCaller {
-  const { sub, aud, email, email_verified } = claims
-  if (typeof sub !== 'string' || sub === '') throw new GoogleAuthError('ERR_TOKEN_CLAIM', 'sub is empty')
-  // A list could name us among others; Google issues for one audience only.
-  if (typeof aud !== 'string') throw new GoogleAuthError('ERR_TOKEN_AUDIENCE', 'aud is not one string')
-  const verified = typeof email === 'string' && email_verified === true ? email : undefined
+function callerOf(claims: GoogleClaims, allowed: Allowed): GoogleCaller {
+  const { sub, email, email_verified } = claims
+  const verified = email_verified === true ? email : undefined
   if (!allowed.ids.has(sub) && !(verified && allowed.emails.has(verified.toLowerCase()))) {
     const who = verified ?? (email === undefined ? sub : `${sub}, whose email is not verified`)
     throw new GoogleAuthError('ERR_CALLER_NOT_ALLOWED', `${who} is not among the allowed callers`)
@@ -194,23 +215,9 @@ function callerOf(claims: JWTPayload, allowed: Allowed): GoogleCaller {
   return { sub, claims, ...(verified ? { email: verified } : {}) }
 }
 
-/** The key set, with what is wrong with the set itself told apart from what is wrong with a token. */
-function publicKeys(url: URL): JWTVerifyGetKey {
-  const keys = createRemoteJWKSet(url)
-  return async function publicKey(header, token) {
-    try {
-      return await keys(header, token)
-    } catch (cause) {
-      if (cause instanceof errors.JWKSNoMatchingKey || cause instanceof errors.JWKSMultipleMatchingKeys)
-        throw cause
-      throw new GoogleAuthError('ERR_KEYS_UNAVAILABLE', `No public keys from ${url.origin}${url.pathname}`, {
-        cause,
-      })
-    }
-  }
-}
-
 function explained(cause: unknown): unknown {
+  if (cause instanceof KeysUnavailable)
+    return new GoogleAuthError('ERR_KEYS_UNAVAILABLE', cause.message, { cause: cause.cause })
   // Anything else is a fault of ours, not of the token.
   if (!(cause instanceof errors.JOSEError)) return cause
   return new GoogleAuthError(codeOf(cause), cause.message, { cause })

@@ -1,4 +1,5 @@
 /** For tests: Google's signing keys behind a JWKS address, and tokens signed with them (facts 3). */
+import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 
 export const AUDIENCE = 'https://receiving-service-123456789012.us-central1.run.app'
@@ -10,19 +11,27 @@ const KID = '7d680d8c70d44e947133cbd499ebc1a61c3d5abc'
 export type Claims = Readonly<Record<string, unknown>>
 
 export async function startGoogle() {
-  const { privateKey, publicKey } = await generateKeyPair('RS256')
+  const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true })
+  const key: KeyObject = createPrivateKey({ key: { ...(await exportJWK(privateKey)) }, format: 'jwk' })
   const jwk = { ...(await exportJWK(publicKey)), kid: KID, alg: 'RS256', use: 'sig' }
   let fetches = 0
+  let answer = (): Response => Response.json({ keys: [jwk] })
   const server = Bun.serve({
     hostname: '127.0.0.1',
     port: 0,
     fetch() {
       fetches += 1
-      return Response.json({ keys: [jwk] })
+      return answer()
     },
   })
   return {
     jwk,
+    key,
+    header: { alg: 'RS256', kid: KID, typ: 'JWT' },
+    /** What its JWKS address answers from now on; without one, its key. */
+    publish(other = () => Response.json({ keys: [jwk] })) {
+      answer = other
+    },
     jwksUrl: server.url.href,
     fetches: () => fetches,
     stop: () => server.stop(true),

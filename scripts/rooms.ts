@@ -49,7 +49,7 @@ export const middle = [
 const besideTheOthers: Room = {
   may: [...storey, 'emulator/rest'],
   types: ['emulator/front'],
-  tests: ['emulator/products', wholeState],
+  tests: ['emulator/products', wholeState, 'trust'],
   why: 'a room of the middle imports rooms below it, and of emulator/front only types; of the state it takes the parts (emulator/state/parts.ts)',
 }
 
@@ -62,6 +62,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   'emulator/tokens': {
     may: decision,
+    tests: ['trust'],
     neverPackages: http,
     why: 'tokens imports decision only and knows no HTTP',
   },
@@ -151,6 +152,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   sender: { may: ['service'], why: 'sender imports service only: it does not know that the emulator exists' },
   receiver: {
     may: ['service'],
+    tests: ['trust'],
     why: 'receiver imports service only: it does not know that the emulator exists',
   },
 
@@ -171,6 +173,10 @@ export const rooms: Readonly<Record<string, Room>> = {
   bench: {
     may: ['emulator/emulator.ts', 'emulator/testing'],
     why: 'bench sees the emulator through emulator.ts only',
+  },
+  trust: {
+    may: [],
+    why: 'trust makes what is hostile for the tests of others, and imports no other room',
   },
   deploy: { may: [], why: 'deploy imports no other room' },
   scripts: { may: [], why: 'scripts imports no other room' },
