@@ -2,7 +2,7 @@
 import type { Caller, Check } from '../decision/decision.ts'
 import { memberOf, type Principal } from '../iam/principal.ts'
 import type { Accounts, Users } from '../state/parts.ts'
-import type { IdTokenClaims } from '../tokens/mint.ts'
+import type { IdTokenClaims } from '../tokens/claims.ts'
 import { isPersonal } from './audience.ts'
 
 export type CallerResult =

@@ -1,6 +1,8 @@
 /** Credentials made to deceive: none passes, none is a 5xx, none reaches the container. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { createHmac, createSign, generateKeyPairSync } from 'node:crypto'
+import { createHmac, createPrivateKey, createSign, generateKeyPairSync } from 'node:crypto'
+import fc from 'fast-check'
+import { hostileTokens } from '../../trust/hostile-tokens.ts'
 import type { ServiceAccount } from '../state/resources.ts'
 import type { Deployed } from '../state/state.fixture.ts'
 import { INVOKER, openRig, type Rig } from './ingress.fixture.ts'
@@ -41,9 +43,13 @@ const claims = () => ({
 })
 
 /** Signed with the key that Google would sign with. */
-async function signed(change: Record<string, unknown>, head: Record<string, unknown> = {}): Promise<string> {
+function signed(change: Record<string, unknown>, head: Record<string, unknown> = {}): Promise<string> {
+  return signedText(JSON.stringify({ ...claims(), ...change }), head)
+}
+
+async function signedText(payload: string, head: Record<string, unknown> = {}): Promise<string> {
   const key = await rig.state.keys.privateKeyOf(rig.state.keys.signing(rig.now))
-  const input = `${encode({ ...header(), ...head })}.${encode({ ...claims(), ...change })}`
+  const input = `${encode({ ...header(), ...head })}.${Buffer.from(payload).toString('base64url')}`
   const signature = await crypto.subtle.sign('RSASSA-PKCS1-v1_5', key, Buffer.from(input))
   return `${input}.${Buffer.from(signature).toString('base64url')}`
 }
@@ -104,6 +110,13 @@ const TOKENS: readonly (readonly [string, () => string | Promise<string>])[] = [
   ['an audience array of several', () => signed({ aud: ['x', closed.url] })],
   ['an audience object', () => signed({ aud: { toString: closed.url } })],
   ['no audience', () => signed({ aud: undefined })],
+  ['an email that is a number', () => signed({ email: 7 })],
+  ['an email that is a list', () => signed({ email: [caller.email] })],
+  ['an email that is an object', () => signed({ email: { toString: 1 } })],
+  ['email_verified as text', () => signed({ email_verified: 'true' })],
+  ['padding', () => `${good}==`],
+  ['a byte order mark before the payload', () => signedText(`\uFEFF${JSON.stringify(claims())}`)],
+  ['exp beyond all numbers', () => signedText(JSON.stringify(claims()).replace(/"exp":\d+/, '"exp":1e400'))],
   ['no subject', () => signed({ sub: undefined })],
   ["somebody else's subject", () => signed({ sub: '1'.repeat(21) })],
   ['a subject that is __proto__', () => signed({ sub: '__proto__', email: '__proto__' })],
@@ -141,6 +154,22 @@ test.each(TOKENS)('%s is answered 401', async (_what, make) => {
   expect(reply.headers['www-authenticate']).toStartWith('Bearer error="invalid_token"')
   // Neither the caller's page nor the decision tells the token.
   expect(JSON.stringify(rig.lastDecision())).not.toContain(token.slice(0, 65536).padEnd(30, ' '))
+})
+
+test('nor is any other token that differs from a good one in the type of a claim or in how it is written', async () => {
+  const key = createPrivateKey({ key: { ...rig.state.keys.signing(rig.now).privateJwk }, format: 'jwk' })
+  const before = reached
+  const tokens = hostileTokens({ header: header(), claims: claims(), key })
+  // What no header can hold is for the verifier's own test.
+  const sendable = tokens.filter(({ token }) => /^[!-~]+$/.test(token))
+  await fc.assert(
+    fc.asyncProperty(sendable, async ({ token }) => {
+      const reply = await rig.call({ host: closed.host, headers: ['Authorization', `Bearer ${token}`] })
+      expect(reply.status).toBe(401)
+    }),
+    { numRuns: 200 },
+  )
+  expect(reached).toBe(before)
 })
 
 test('the good token, which all of them are made from, passes', async () => {

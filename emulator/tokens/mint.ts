@@ -6,19 +6,6 @@ import { type KeyRing, TOKEN_LIFE } from './keys.ts'
 
 export const ISSUER = 'https://accounts.google.com'
 
-/** What an ID token says of its holder. Seconds since the epoch for the times. */
-export interface IdTokenClaims {
-  readonly iss: string
-  readonly aud: string
-  readonly azp: string
-  readonly sub: string
-  readonly email?: string
-  readonly email_verified?: boolean
-  readonly iat: number
-  readonly exp: number
-  readonly [claim: string]: unknown
-}
-
 /** Whom a token is for. */
 export interface TokenSubject {
   readonly email: string

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test'
-import { createPublicKey } from 'node:crypto'
+import { createPrivateKey, createPublicKey } from 'node:crypto'
 import fc from 'fast-check'
 import { CompactSign, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
+import { goodToken, hostileTokens } from '../../trust/hostile-tokens.ts'
 import type { CheckName } from '../decision/decision.ts'
 import { KeyRing } from './keys.ts'
 import { mintIdToken } from './mint.ts'
@@ -37,6 +38,13 @@ const good: JWTPayload = {
 function ours(claims: Record<string, unknown>, header: Record<string, unknown> = {}): Promise<string> {
   return new CompactSign(Buffer.from(JSON.stringify(claims)))
     .setProtectedHeader({ alg: 'RS256', kid: key.kid, typ: 'JWT', ...header })
+    .sign(privateKey)
+}
+
+/** Signed by Google's own key, to the letter. */
+function written(payload: string): Promise<string> {
+  return new CompactSign(Buffer.from(payload))
+    .setProtectedHeader({ alg: 'RS256', kid: key.kid, typ: 'JWT' })
     .sign(privateKey)
 }
 
@@ -137,6 +145,25 @@ const HOSTILE: readonly (readonly [string, CheckName, string | Promise<string>])
   ['nbf in the future', 'token-not-before', ours({ ...good, nbf: IAT + 60 })],
   ['nbf as text', 'token-not-before', ours({ ...good, nbf: '0' })],
   ['no sub', 'principal', ours(without('sub'))],
+  ['an email that is a number', 'token-form', ours({ ...good, email: 7 })],
+  ['an email that is a list', 'token-form', ours({ ...good, email: [subject.email] })],
+  ['an email that is an object', 'token-form', ours({ ...good, email: { toString: 1 } })],
+  ['email_verified as text', 'token-form', ours({ ...good, email_verified: 'true' })],
+  ['padding after the signature', 'token-form', ours(good).then((token) => `${token}==`)],
+  [
+    'bits left over in the signature',
+    'token-form',
+    // 256 bytes end in a character that stands for two bits: the other four of `w` are zero.
+    ours(good).then(
+      (token) => token.slice(0, -1) + ({ A: 'B', Q: 'R', g: 'h', w: 'x' }[token.at(-1) ?? ''] ?? ''),
+    ),
+  ],
+  ['a byte order mark before the payload', 'token-form', written(`\uFEFF${JSON.stringify(good)}`)],
+  [
+    'exp beyond all numbers',
+    'token-expiry',
+    written(JSON.stringify(good).replace(/"exp":\d+/, '"exp":1e400')),
+  ],
   ['64 KiB of one letter', 'token-form', 'a'.repeat(65_536)],
   ['64 KiB of dots', 'token-form', '.'.repeat(65_536)],
   [
@@ -213,5 +240,22 @@ test('nothing that is put together out of parts makes the verifier throw or pass
       expect((await verifier.verify(parts.join('.'), NOW, rule)).verified).toBe(false)
     }),
     { numRuns: 300 },
+  )
+})
+
+const original = {
+  header: { alg: 'RS256', kid: key.kid, typ: 'JWT' },
+  claims: good,
+  key: createPrivateKey({ key: { ...key.privateJwk }, format: 'jwk' }),
+}
+
+test('no claim of another type, no missing one and no other way of writing a token passes, or makes the verifier throw', async () => {
+  const verifier = new IdTokenVerifier(ring)
+  expect((await verifier.verify(goodToken(original), NOW, rule)).verified).toBe(true)
+  await fc.assert(
+    fc.asyncProperty(hostileTokens(original), async ({ token }) => {
+      expect((await verifier.verify(token, NOW, rule)).verified).toBe(false)
+    }),
+    { numRuns: 400 },
   )
 })

@@ -3,11 +3,12 @@
  *
  * Algorithm and key come from us, never from the token: `jku`, `x5u`, `x5c` and `jwk` headers are not looked at.
  */
-import { compactVerify, decodeProtectedHeader, errors } from 'jose'
+import { compactVerify, errors } from 'jose'
 import type { Check, CheckName } from '../decision/decision.ts'
+import { type IdTokenClaims, readIdTokenClaims } from './claims.ts'
 import { seconds } from './clock.ts'
+import { type JsonMembers, readJwt, readMembers } from './jwt.ts'
 import { type KeyRing, TOKEN_LIFE } from './keys.ts'
-import type { IdTokenClaims } from './mint.ts'
 
 /** Google writes its issuer in two ways. Verifiers must take both. */
 export const ISSUERS: readonly string[] = ['https://accounts.google.com', 'accounts.google.com']
@@ -28,12 +29,13 @@ export type Verification =
 
 /** A token whose form and signature have been checked; these two never change for the same bytes, so they are kept. */
 interface Signed {
-  readonly claims: Readonly<Record<string, unknown>> | undefined
+  readonly claims: JsonMembers | undefined
   readonly checks: readonly Check[]
   readonly kid?: string
 }
 
 const REMEMBERED = 1024
+const AS_ISSUED = 'Send the token exactly as it was issued.'
 
 /** Verifies ID tokens against one key ring. Signatures already checked are remembered; times and audience are checked at every call. */
 export class IdTokenVerifier {
@@ -52,8 +54,11 @@ export class IdTokenVerifier {
       checks.push(check)
       if (!check.passed) return { verified: false, checks }
     }
-    // Every member of the type has just been checked, or is optional.
-    return { verified: true, claims: signed.claims as IdTokenClaims, checks }
+    const read = readIdTokenClaims(signed.claims)
+    if (read.claims) return { verified: true, claims: read.claims, checks }
+    const actual = `${read.wrong}: ${printable(signed.claims[read.wrong])}`
+    checks.push(check('token-form', false, 'claims of the types that Google writes', actual, AS_ISSUED))
+    return { verified: false, checks }
   }
 
   async #check(token: string, now: number): Promise<Signed> {
@@ -91,19 +96,16 @@ async function checkSignature(token: string, now: number, ring: KeyRing): Promis
   // An empty signature is the form that `alg: none` has: the algorithm is what is wrong with it.
   if (parts.length !== 3 || !parts[0] || !parts[1]) {
     const actual = `${parts.length} segment${parts.length === 1 ? '' : 's'}, ${token.length} characters`
-    return fail('token-form', form, actual, 'Send the token exactly as it was issued.')
+    return fail('token-form', form, actual, AS_ISSUED)
   }
   if (parts[2] === 'SIGNATURE_REMOVED_BY_GOOGLE') {
     const mend =
       'Do not pass on the token that you were called with: fetch one of your own for the service you call.'
     return fail('token-form', form, 'a token whose signature Cloud Run has removed', mend)
   }
-  let header: ReturnType<typeof decodeProtectedHeader>
-  try {
-    header = decodeProtectedHeader(token)
-  } catch {
-    return fail('token-form', form, 'a header that is not JSON', 'Send the token exactly as it was issued.')
-  }
+  const jwt = readJwt(token)
+  if (!jwt) return fail('token-form', form, 'segments that are not base64url of JSON', AS_ISSUED)
+  const { header } = jwt
   pass('token-form', form, 'three segments')
 
   if (header.alg !== 'RS256') {
@@ -149,22 +151,12 @@ async function checkSignature(token: string, now: number, ring: KeyRing): Promis
   }
   pass('token-signature', `a signature by key ${key.kid}`, 'valid')
 
-  const claims = parseObject(new TextDecoder().decode(payload))
-  if (!claims)
-    return fail(
-      'token-form',
-      'a payload that is a JSON object',
-      'something else',
-      'Send the token exactly as it was issued.',
-    )
+  const claims = readMembers(payload)
+  if (!claims) return fail('token-form', 'a payload that is a JSON object', 'something else', AS_ISSUED)
   return { claims, checks, kid: key.kid }
 }
 
-function* claimChecks(
-  claims: Readonly<Record<string, unknown>>,
-  now: number,
-  audience: AudienceRule,
-): Generator<Check> {
+function* claimChecks(claims: JsonMembers, now: number, audience: AudienceRule): Generator<Check> {
   const { iss, aud, iat, nbf, exp, sub } = claims
   yield check(
     'token-issuer',
@@ -244,13 +236,4 @@ function printable(value: unknown): string {
   if (value === undefined) return 'none'
   const text = (typeof value === 'string' ? value : JSON.stringify(value)).replace(/\p{Cc}/gu, '\uFFFD')
   return text.length > 200 ? `${text.slice(0, 200)}… (${text.length} characters)` : text
-}
-
-function parseObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
-  } catch {
-    return undefined
-  }
 }

@@ -123,6 +123,26 @@ describe("facts 4: what is refused, in Google's words", () => {
     expect(await exchange(text)).toEqual(refused('invalid_request', 'Bad Request'))
   })
 
+  test('an assertion that is written in another way, or whose claims are of other types', async () => {
+    const good = await assertion()
+    const bad = refused('invalid_request', 'Bad Request')
+    const [header = '', payload = '', signature = ''] = good.split('.')
+    const marked = Buffer.from(`\uFEFF${Buffer.from(payload, 'base64url')}`).toString('base64url')
+    for (const text of [
+      `${good}==`,
+      `${header}=.${payload}.${signature}`,
+      `${header}.${marked}.${signature}`,
+    ])
+      expect(await exchange(text)).toEqual(bad)
+    for (const claims of [
+      { sub: 7 },
+      { sub: [account.email] },
+      { scope: [PLATFORM] },
+      { target_audience: {} },
+    ])
+      expect(await exchange(await assertion(claims))).toEqual(bad)
+  })
+
   test('a signature by another key, another algorithm, an unknown kid', async () => {
     const other = await createUserKey(issuer.state, account)
     const bad = invalidGrant('Invalid JWT Signature.')

@@ -4,11 +4,13 @@
  *
  * Sentences marked "seen" were recorded from Google's endpoint by public projects, the order of the checks too.
  */
-import { compactVerify, decodeJwt, decodeProtectedHeader, errors, importJWK } from 'jose'
+import { compactVerify, errors, importJWK } from 'jose'
+import { z } from 'zod'
 import { isGoogleScope } from '../../iam/scopes.ts'
 import { accountKeys } from '../../state/account-keys.ts'
 import type { ServiceAccount, ServiceAccountKey } from '../../state/resources.ts'
 import { seconds } from '../../tokens/clock.ts'
+import { type JsonMembers, readJwtClaims } from '../../tokens/jwt.ts'
 import { mintIdToken } from '../../tokens/mint.ts'
 import { ACCESS_TOKEN_SECONDS, type GrantRequest, type IssuerState, type TokenReply } from './grant.ts'
 import { OAuthError } from './reply.ts'
@@ -30,20 +32,20 @@ export async function jwtBearer({ state, parameters, endpoint }: GrantRequest): 
   const assertion = parameters.get('assertion') ?? ''
   const { header, claims } = read(assertion)
   // A Google account that has a key: by email, or by unique id (inferred for the id).
-  const account = typeof claims.iss === 'string' ? state.serviceAccount(claims.iss) : undefined
+  const account = claims.iss === undefined ? undefined : state.serviceAccount(claims.iss)
   // Seen, for a disabled account too (gh:googleapis/google-cloud-php#3622).
   if (!account || account.disabled) throw invalidGrant('Invalid grant: account not found')
   await checkSignature(assertion, header, usableKeys(state, account))
   checkTimes(claims, seconds(state.clock()))
-  if (typeof claims.sub === 'string' && claims.sub !== claims.iss) throw delegationRefused()
+  if (claims.sub !== undefined && claims.sub !== claims.iss) throw delegationRefused()
 
-  const target = typeof claims.target_audience === 'string' ? claims.target_audience : ''
-  const scope = typeof claims.scope === 'string' ? claims.scope.trim() : ''
+  const { target_audience: target = '' } = claims
+  const scope = (claims.scope ?? '').trim()
   // Seen.
   if (!target && !scope)
     throw new OAuthError('invalid_scope', 'Invalid OAuth scope or ID token audience provided.')
   // The endpoint as it was asked counts too: libraries that honour `token_uri` name it (facts 4).
-  if (typeof claims.aud !== 'string' || ![...ENDPOINTS, endpoint].includes(claims.aud))
+  if (claims.aud === undefined || ![...ENDPOINTS, endpoint].includes(claims.aud))
     throw invalidGrant('Invalid JWT: Failed audience check.')
 
   const scopes = splitScopes(scope)
@@ -66,20 +68,33 @@ async function idToken(state: IssuerState, account: ServiceAccount, audience: st
   return { id_token: minted.token }
 }
 
-interface Claims {
-  readonly [claim: string]: unknown
-}
+/** What is not text there names nobody, or no endpoint. */
+const text = z.string().optional().catch(undefined)
+/** Seen: digits in a string are taken for a number. */
+const time = z
+  .union([z.number(), z.string().regex(/^\d+$/).transform(Number).pipe(z.number())])
+  .optional()
+  .catch(undefined)
+
+/** `sub`, `scope` and `target_audience` change what is issued: one of another type is refused, not passed over (inferred). */
+const claimsOf = z.object({
+  iss: text,
+  aud: text,
+  iat: time,
+  exp: time,
+  sub: z.string().optional(),
+  scope: z.string().optional(),
+  target_audience: z.string().optional(),
+})
+
+type Claims = z.output<typeof claimsOf>
 
 /** Seen: whatever is no JWT is refused without a reason. */
-function read(assertion: string): {
-  readonly header: { alg?: string; kid?: string }
-  readonly claims: Claims
-} {
-  try {
-    return { header: decodeProtectedHeader(assertion), claims: decodeJwt(assertion) }
-  } catch {
-    throw new OAuthError('invalid_request', 'Bad Request')
-  }
+function read(assertion: string): { readonly header: JsonMembers; readonly claims: Claims } {
+  const jwt = readJwtClaims(assertion)
+  const claims = claimsOf.safeParse(jwt?.claims)
+  if (!jwt || !claims.success) throw new OAuthError('invalid_request', 'Bad Request')
+  return { header: jwt.header, claims: claims.data }
 }
 
 function usableKeys(state: IssuerState, account: ServiceAccount): readonly ServiceAccountKey[] {
@@ -96,7 +111,7 @@ function usableKeys(state: IssuerState, account: ServiceAccount): readonly Servi
 /** Node's library sends no `kid`: then any key of the account will do. */
 async function checkSignature(
   assertion: string,
-  { alg, kid }: { readonly alg?: string; readonly kid?: string },
+  { alg, kid }: JsonMembers,
   keys: readonly ServiceAccountKey[],
 ): Promise<void> {
   // Seen: another algorithm, and a key that is gone, are a wrong signature.
@@ -112,9 +127,7 @@ async function checkSignature(
   throw invalidGrant('Invalid JWT Signature.')
 }
 
-function checkTimes(claims: Claims, now: number): void {
-  const iat = time(claims.iat)
-  const exp = time(claims.exp)
+function checkTimes({ iat, exp }: Claims, now: number): void {
   // Seen.
   if (iat === undefined) throw invalidGrant('Invalid JWT: iat (issued at) is not set.')
   if (exp === undefined) throw invalidGrant('Invalid JWT: exp (expiration time) is not set.')
@@ -124,12 +137,6 @@ function checkTimes(claims: Claims, now: number): void {
   throw invalidGrant(
     'Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim.',
   )
-}
-
-/** Seen: digits in a string are taken for a number. */
-function time(value: unknown): number | undefined {
-  const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value
-  return typeof number === 'number' && Number.isFinite(number) ? number : undefined
 }
 
 /** Acting as a person takes domain-wide delegation, which a project without a Workspace domain does not have. */

@@ -276,6 +276,13 @@ describe("what is refused, in Google's words", () => {
     [{ aud: undefined }, 'The audience in ID Token [] does not match the expected audience.'],
     [{ iat: undefined }, 'ID Token issued at null is stale to sign-in.'],
     [{ exp: undefined }, `ID Token issued at ${NOW} is stale to sign-in.`],
+    [{ iss: [ISSUER] }, `The issuer in ID Token null does not match the expected one in config: ${ISSUER}.`],
+    [
+      { aud: [{ toString: 1, valueOf: 1 }] },
+      'The audience in ID Token [] does not match the expected audience.',
+    ],
+    [{ aud: 7 }, 'The audience in ID Token [] does not match the expected audience.'],
+    [{ exp: String(NOW + 3600) }, `ID Token issued at ${NOW} is stale to sign-in.`],
     [{ iat: NOW - 3600, exp: NOW - 61 }, `ID Token issued at ${NOW - 3600} is stale to sign-in.`],
     [{ iat: NOW + 119 }, `ID Token issued at ${NOW + 119} is stale to sign-in.`],
   ])('%j: %s', async (claims, sentence) => {
@@ -295,7 +302,9 @@ describe("what is refused, in Google's words", () => {
       .setProtectedHeader({ alg: 'HS256', kid: 'one' })
       .sign(Buffer.from(jwk.n ?? '', 'base64url'))
     expect(await exchange(hmac)).toEqual(bad)
-    expect(await exchange('x')).toEqual(invalidGrant('Unable to parse the ID Token.'))
+    const good = await subjectToken()
+    for (const text of ['x', `${good}==`, good.replace('.', '=.')])
+      expect(await exchange(text)).toEqual(invalidGrant('Unable to parse the ID Token.'))
   })
 
   test('an identity that the condition does not take, or that has no subject, or too long a one', async () => {

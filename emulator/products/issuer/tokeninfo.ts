@@ -1,6 +1,6 @@
 /** tokeninfo: what Google knows of a token, every value a string (facts 3, 6.8). */
-import { decodeProtectedHeader } from 'jose'
 import type { AccessTokens, SigningKeys, Timed } from '../../state/parts.ts'
+import { type JsonMembers, readJwt } from '../../tokens/jwt.ts'
 import { type AudienceRule, IdTokenVerifier } from '../../tokens/verify.ts'
 import { OAuthError, type Parameters } from './reply.ts'
 import { mayReadEmail, mayReadSubject } from './scopes.ts'
@@ -41,12 +41,16 @@ export function createTokenInfo(
 async function idTokenInfo(verifier: IdTokenVerifier, now: number, token: string): Promise<TokenInfo> {
   const result = await verifier.verify(token, now, ANY_AUDIENCE)
   if (!result.verified) throw invalidToken()
-  const { alg = '', kid = '', typ = '' } = decodeProtectedHeader(token)
-  const known = CLAIMS.flatMap((name) => {
-    const value = result.claims[name]
-    return value === undefined ? [] : [[name, String(value)]]
-  })
-  return { ...Object.fromEntries(known), alg, kid, typ }
+  return { ...told(CLAIMS, result.claims), ...told(['alg', 'kid', 'typ'], readJwt(token)?.header ?? {}) }
+}
+
+function told(names: readonly string[], members: JsonMembers): TokenInfo {
+  const found = names.map((name): [string, unknown] => [name, members[name]])
+  return Object.fromEntries(found.flatMap(([name, value]) => (isPlain(value) ? [[name, String(value)]] : [])))
+}
+
+function isPlain(value: unknown): value is string | number | boolean {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
 }
 
 function accessTokenInfo(state: AccessTokens & SigningKeys & Timed, token: string): TokenInfo {
