@@ -92,8 +92,96 @@ describe('facts 6.7: other attributes are not recognised for Cloud Run', () => {
   })
 
   test('what is not a truth value does not grant', () => {
-    expect(outcome('1 + 1', { now: 0 }).outcome).toBe('error')
-    expect(outcome('"true"', { now: 0 }).outcome).toBe('error')
+    expect(outcome('dyn(1)', { now: 0 }).outcome).toBe('error')
+    expect(outcome('dyn("true")', { now: 0 }).outcome).toBe('error')
+  })
+})
+
+describe('types are checked when the policy is set, in the words of CEL', () => {
+  const refused = (expression: string, message: string) =>
+    expect([expression, compileCondition(expression)]).toEqual([expression, { ok: false, message }])
+  const taken = (expression: string) => {
+    const compiled = compileCondition(expression)
+    expect([expression, compiled.ok ? '' : compiled.message]).toEqual([expression, ''])
+  }
+  const overload = (name: string, given: string) =>
+    `found no matching overload for '${name}' applied to '${given}'`
+
+  test.each([
+    ['request.time == 1', overload('_==_', '(google.protobuf.Timestamp, int)')],
+    ['request.time < "2020-01-01T00:00:00Z"', overload('_<_', '(google.protobuf.Timestamp, string)')],
+    ['request.time + 1 > request.time', overload('_+_', '(google.protobuf.Timestamp, int)')],
+    ['request.time', "expected type 'bool' but found 'google.protobuf.Timestamp'"],
+    ['1 + 1', "expected type 'bool' but found 'int'"],
+    ['"true"', "expected type 'bool' but found 'string'"],
+    ['true && 1', overload('_&&_', '(bool, int)')],
+    ['!request.time', overload('!_', '(google.protobuf.Timestamp)')],
+    ['true ? 1 : "one"', overload('_?_:_', '(bool, int, string)')],
+    ['resource.name.startsWith(1)', overload('startsWith', 'string.(int)')],
+    ['request.time.getHours(1) == 1', overload('getHours', 'google.protobuf.Timestamp.(int)')],
+    ['request.time.getHours().size() == 1', overload('size', 'int.()')],
+    ['1 in ["a"]', overload('@in', '(int, list(string))')],
+    ['["a"][0] == 1', overload('_==_', '(string, int)')],
+    ['{"a": 1}[2] == 1', overload('_[_]', '(map(string, int), int)')],
+    ['[1, 2].exists(n, n == "a")', overload('_==_', '(int, string)')],
+    [
+      '"abc".all(c, true)',
+      "expression of type 'string' cannot be range of a comprehension (must be list, map, or dynamic)",
+    ],
+    ['request.time.getHours().second == 1', "type 'int' does not support field selection"],
+    ['request.time.getCentury() == 21', "undeclared reference to 'getCentury' (in container '')"],
+  ])('%s is refused', refused)
+
+  test.each([
+    'request.time < timestamp("2020-01-01T00:00:00Z") && request.time.getDayOfWeek("Europe/Zurich") in [1, 2, 3]',
+    'resource.name.extract("/buckets/{b}/") == "x" || resource.matchTag("1/env", "prod")',
+    'api.getAttribute("run.googleapis.com/x", []).hasOnly(["a"])',
+    'request.auth.claims.level == 3 ? true : destination.port == 443',
+    'request.time != null && type(1) == int && dyn(1) == 1.0',
+    '{"a": 1, "b": 2}.all(k, k < "c") && [1, 2].map(n, n + 1).exists_one(n, n == 3)',
+    'size("abc") == 3 && has(request.auth) && duration("1h") + request.time > request.time',
+  ])('%s is taken', taken)
+
+  /** Every type, by two constants of it. */
+  const CONSTANTS: Readonly<Record<string, readonly [string, string]>> = {
+    bool: ['true', '!false'],
+    bytes: ['b"a"', 'bytes("b")'],
+    double: ['1.5', '-2.0'],
+    int: ['7', 'request.time.getHours()'],
+    uint: ['7u', 'uint(3)'],
+    string: ['"a"', 'resource.name'],
+    'list(int)': ['[1]', '[1, 2].filter(n, n > 1)'],
+    'map(string, bool)': ['{"a": true}', '{}'],
+    'google.protobuf.Timestamp': ['request.time', 'timestamp("2020-01-01T00:00:00Z")'],
+    'google.protobuf.Duration': ['duration("1s")', 'request.time - timestamp("2020-01-01T00:00:00Z")'],
+  }
+  const typed = fc
+    .tuple(fc.constantFrom(...Object.keys(CONSTANTS)), fc.integer({ min: 0, max: 1 }))
+    .map(([type, index]) => ({ type, text: CONSTANTS[type]?.[index] ?? '' }))
+  /** Wherever in an expression a mistake stands, it is found. */
+  const around = fc.constantFrom<(text: string) => string>(
+    (text) => text,
+    (text) => `true || (${text})`,
+    (text) => `request.time.getHours((${text}) ? "UTC" : "+01:00") == 1`,
+    (text) => `[1, 2].all(n, n > 0 && (${text}))`,
+    (text) => `{"a": ${text}}["a"]`,
+    (text) => `!(${text})`,
+  )
+
+  test('values of one type compare, and of two do not, anywhere in an expression', () => {
+    fc.assert(
+      fc.property(typed, typed, fc.constantFrom('==', '!='), around, (left, right, operator, wrap) => {
+        const expression = wrap(`${left.text} ${operator} ${right.text}`)
+        if (left.type === right.type) return taken(expression)
+        // What cannot be told is let pass: an empty map, and what a filter leaves, may hold anything.
+        if (left.type.split('(')[0] === right.type.split('(')[0]) return
+        const compiled = compileCondition(expression)
+        expect([expression, compiled.ok]).toEqual([expression, false])
+        if (compiled.ok) return
+        expect(compiled.message).toMatch(/^found no matching overload for '_[!=]=_' applied to '\(/)
+      }),
+      { numRuns: 1000 },
+    )
   })
 })
 

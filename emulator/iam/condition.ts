@@ -6,6 +6,7 @@
  */
 import { type CelFunc, CelScalar, celEnv, celMethod, isCelError, mapType, parse, plan } from '@bufbuild/cel'
 import { CALENDAR } from './calendar.ts'
+import { checkCondition } from './condition-types.ts'
 
 /** `now` is in milliseconds since the epoch. `tags` are the resource's, inherited ones too: `123/env` to `prod`. */
 export interface ConditionContext {
@@ -74,6 +75,7 @@ function compile(expression: string): CompiledCondition {
       // Seen from Cloud Storage's setIamPolicy, same CEL.
       return { ok: false, message: `undeclared reference to '${root(unknown)}' (in container '')` }
     }
+    if (expr) checkCondition(expr, ENVIRONMENT)
     return { ok: true, evaluate: evaluator(expr, names) }
   } catch (error) {
     return { ok: false, message: messageOf(error) }
