@@ -5,7 +5,10 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { z } from 'zod'
-import { type Emulator, startEmulator } from '../emulator/emulator.ts'
+import { Google } from '../emulator/client/google.ts'
+import { throughEmulator } from '../emulator/client/http.ts'
+import { signIn } from '../emulator/client/sign-in.ts'
+import { startEmulator } from '../emulator/emulator.ts'
 import { type Task, WAYS, type Way } from './steps.ts'
 
 const PROJECT = 'demo-project'
@@ -13,6 +16,9 @@ const NUMBER = '123456789012'
 const REGION = 'us-central1'
 const LOCATION = `projects/${PROJECT}/locations/${REGION}`
 const COMPUTE = `${NUMBER}-compute@developer.gserviceaccount.com`
+const IAM = 'iam.googleapis.com'
+const RESOURCE_MANAGER = 'cloudresourcemanager.googleapis.com'
+const RUN = 'run.googleapis.com'
 const IMPERSONATED = account('impersonated')
 const KEYED = account('with-key')
 const POOL = `projects/${NUMBER}/locations/global/workloadIdentityPools/conformance`
@@ -49,7 +55,7 @@ export async function openCloud(clients: readonly string[], folder: string): Pro
     await upstream.close()
   }
   try {
-    const google = new Google(emulator)
+    const google = new Owner(emulator.url)
     await google.prepareProject()
     const credentials = await google.createCredentials(folder)
     return {
@@ -80,27 +86,24 @@ export async function openCloud(clients: readonly string[], folder: string): Pro
 
 type CredentialFiles = Pick<Task, 'keyFile' | 'federationFile' | 'federationAsAccountFile'>
 
-/** Google's APIs, called as the project's owner. */
-class Google {
+/** The project's owner, at Google's APIs. */
+class Owner {
   readonly #url: string
-  readonly #token: string
+  readonly #google: Google
 
-  constructor({ url, state, config }: Emulator) {
+  constructor(url: string) {
     this.#url = url
-    this.#token = state.issueAccessToken({
-      member: `user:${config.account}`,
-      email: config.account,
-      scopes: [],
-    }).token
+    const fetch = throughEmulator(url)
+    const accessToken = async () => (await signIn(fetch)).accessToken
+    this.#google = new Google({ project: PROJECT, region: REGION, fetch, accessToken })
   }
 
   /** Accounts, and who may act as whom. */
   async prepareProject(): Promise<void> {
-    for (const accountId of ['impersonated', 'with-key'])
-      await this.#call('POST', `/v1/projects/${PROJECT}/serviceAccounts`, { accountId })
+    for (const accountId of ['impersonated', 'with-key']) await this.#google.createServiceAccount(accountId)
     // The default account would be an Editor, who may call every service of the project (facts 1.7): only reading is left.
     const readers = [COMPUTE, IMPERSONATED, KEYED].map(member)
-    await this.#call('POST', `/v1/projects/${PROJECT}:setIamPolicy`, {
+    await this.#post(RESOURCE_MANAGER, `/v1/projects/${PROJECT}:setIamPolicy`, {
       policy: {
         bindings: [
           { role: 'roles/owner', members: ['user:developer@example.com'] },
@@ -108,7 +111,7 @@ class Google {
         ],
       },
     })
-    await this.#call('POST', `/v1/projects/${PROJECT}/serviceAccounts/${IMPERSONATED}:setIamPolicy`, {
+    await this.#post(IAM, `/v1/projects/${PROJECT}/serviceAccounts/${IMPERSONATED}:setIamPolicy`, {
       policy: {
         bindings: [
           { role: 'roles/iam.serviceAccountTokenCreator', members: [member(COMPUTE)] },
@@ -122,14 +125,14 @@ class Google {
   }
 
   async deploy(name: string): Promise<void> {
-    await this.#call('POST', `/v2/${LOCATION}/services?serviceId=${name}`, {
+    await this.#post(RUN, `/v2/${LOCATION}/services?serviceId=${name}`, {
       template: { containers: [{ image: 'gcr.io/demo-project/echo' }] },
     })
   }
 
   /** Replaces whoever may call a service. */
   async letCall(name: string, accounts: readonly string[]): Promise<void> {
-    await this.#call('POST', `/v2/${LOCATION}/services/${name}:setIamPolicy`, {
+    await this.#post(RUN, `/v2/${LOCATION}/services/${name}:setIamPolicy`, {
       policy: { bindings: [{ role: 'roles/run.invoker', members: accounts.map(member) }] },
     })
   }
@@ -172,7 +175,7 @@ class Google {
 
   async #createKey(): Promise<object> {
     const { privateKeyData } = keyReply.parse(
-      await this.#call('POST', `/v1/projects/${PROJECT}/serviceAccounts/${KEYED}/keys`, {}),
+      await this.#post(IAM, `/v1/projects/${PROJECT}/serviceAccounts/${KEYED}/keys`, {}),
     )
     return keyFile.parse(JSON.parse(Buffer.from(privateKeyData, 'base64').toString()))
   }
@@ -182,8 +185,8 @@ class Google {
     const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true })
     const jwk = { ...(await exportJWK(publicKey)), alg: 'RS256', kid: 'conformance', use: 'sig' }
     const pools = `/v1/projects/${PROJECT}/locations/global/workloadIdentityPools`
-    await this.#call('POST', `${pools}?workloadIdentityPoolId=conformance`, {})
-    await this.#call('POST', `${pools}/conformance/providers?workloadIdentityPoolProviderId=${PROVIDER}`, {
+    await this.#post(IAM, `${pools}?workloadIdentityPoolId=conformance`, {})
+    await this.#post(IAM, `${pools}/conformance/providers?workloadIdentityPoolProviderId=${PROVIDER}`, {
       attributeMapping: { 'google.subject': 'assertion.sub' },
       oidc: { issuerUri: ISSUER, jwksJson: JSON.stringify({ keys: [jwk] }) },
     })
@@ -197,15 +200,8 @@ class Google {
       .sign(privateKey)
   }
 
-  async #call(method: string, path: string, body: object): Promise<unknown> {
-    const response = await fetch(`${this.#url}${path}`, {
-      method,
-      headers: { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    })
-    if (!response.ok)
-      throw new Error(`${method} ${path} answered ${response.status}: ${await response.text()}`)
-    return response.json()
+  #post(host: string, path: string, body: object): Promise<unknown> {
+    return this.#google.call('POST', host, path, body)
   }
 }
 

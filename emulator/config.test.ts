@@ -2,13 +2,14 @@ import { describe, expect, test } from 'bun:test'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ConfigError, readConfig, SETTINGS, variableOf } from './config.ts'
+import { readConfig, SETTINGS, variableOf } from './config.ts'
+import { isError } from './errors/errors.ts'
 
 function refusal(args: readonly string[], environment: Readonly<Record<string, string>> = {}): string {
   try {
     readConfig(args, environment)
   } catch (error) {
-    if (error instanceof ConfigError) return error.message
+    if (isError(error, 'ERR_CONFIG')) return error.message
     throw error
   }
   throw new Error('it was accepted')

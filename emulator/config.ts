@@ -8,13 +8,9 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
+import { InvokerError, reasonOf } from './errors/errors.ts'
 import { providerTrouble } from './state/federation.ts'
 import { REGIONS } from './state/names.ts'
-
-/** What is wrong with the configuration: one line for a person. */
-export class ConfigError extends Error {
-  readonly code = 'ERR_CONFIG'
-}
 
 const PREFIX = 'INVOKER_'
 const SERVICE_NAME = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/
@@ -264,13 +260,15 @@ export function configure(input: ConfigInput): Config {
 /**
  * Reads flags, environment and file.
  *
- * @throws {ConfigError} with the one line to print
+ * @param command what the flags are added to: it says what its help begins and ends with
+ * @throws {InvokerError} ERR_CONFIG, with the one line to print
  */
 export function readConfig(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
+  command = new Command('emulator').exitOverride().configureOutput({ writeErr: () => {} }),
 ): Config {
-  const flags = parseFlags(args)
+  const flags = parseFlags(args, command)
   const given: Record<string, unknown> = {}
   const origins = new Map<string, string>()
   const take = (key: string, value: unknown, origin: string) => {
@@ -287,7 +285,7 @@ export function readConfig(
     if (!name.startsWith(PREFIX) || value === undefined || name === `${PREFIX}CONFIG`) continue
     const setting = known.get(name)
     if (!setting)
-      throw new ConfigError(
+      throw unusable(
         `${name} is not a setting. The variables are: ${[...known.keys(), `${PREFIX}CONFIG`].join(', ')}.`,
       )
     // Several values of one variable stand one a line, or with semicolons between them.
@@ -317,14 +315,14 @@ function check(input: unknown, originOf: (key: string) => string): Config {
     const { projectNumber, workloadIdentityPoolProviders } = result.data
     const foreign = workloadIdentityPoolProviders.find(({ name }) => name.split('/')[1] !== projectNumber)
     if (!foreign) return result.data
-    throw new ConfigError(
+    throw unusable(
       `${originOf('workloadIdentityPoolProviders')}: expected names under projects/${projectNumber}, got ${JSON.stringify(foreign.name)}.`,
     )
   }
   const [issue] = result.error.issues
-  if (!issue) throw new ConfigError('The configuration cannot be used.')
+  if (!issue) throw unusable('The configuration cannot be used.')
   if (issue.code === 'unrecognized_keys') {
-    throw new ConfigError(
+    throw unusable(
       `${issue.keys.join(', ')} is not a setting. The settings are: ${[...SETTINGS.map(({ key }) => key), ...FILE_SETTINGS].join(', ')}.`,
     )
   }
@@ -332,9 +330,7 @@ function check(input: unknown, originOf: (key: string) => string): Config {
   const nested = 'issues' in issue && Array.isArray(issue.issues) ? issue.issues[0]?.message : undefined
   const value = inside.reduce<unknown>((at, part) => lookUp(at, part), lookUp(input, key))
   const shown = issue.code === 'invalid_key' ? inside.join('.') : String(value)
-  throw new ConfigError(
-    `${originOf(key)}: expected ${nested ?? issue.message}, got ${JSON.stringify(shown)}.`,
-  )
+  throw unusable(`${originOf(key)}: expected ${nested ?? issue.message}, got ${JSON.stringify(shown)}.`)
 }
 
 function lookUp(value: unknown, key: string): unknown {
@@ -349,8 +345,7 @@ function shaped(setting: Setting, values: readonly string[], origin: string): un
   return Object.fromEntries(
     values.map((value) => {
       const equals = value.indexOf('=')
-      if (equals < 1)
-        throw new ConfigError(`${origin}: expected ${setting.argument}, got ${JSON.stringify(value)}.`)
+      if (equals < 1) throw unusable(`${origin}: expected ${setting.argument}, got ${JSON.stringify(value)}.`)
       const [name, rest] = [value.slice(0, equals), value.slice(equals + 1)]
       return [
         name,
@@ -366,14 +361,8 @@ function shaped(setting: Setting, values: readonly string[], origin: string): un
 }
 
 /** Every flag's values in the order given. */
-function parseFlags(args: readonly string[]): Readonly<Record<string, readonly string[]>> {
+function parseFlags(args: readonly string[], command: Command): Readonly<Record<string, readonly string[]>> {
   const values: Record<string, string[]> = {}
-  const command = new Command('emulator')
-    .description('Cloud Run, its metadata server, token issuer, IAM and front door, on this machine.')
-    .helpOption('--help', 'show this')
-    .allowExcessArguments(false)
-    .exitOverride()
-    .configureOutput({ writeErr: () => {} })
   const add = (flag: string, argument: string, help: string) =>
     command.addOption(
       new Option(`--${flag} <${argument}>`, help).argParser((value: string) => {
@@ -385,13 +374,13 @@ function parseFlags(args: readonly string[]): Readonly<Record<string, readonly s
   add('config', 'FILE', 'a YAML file with any of these settings, by their names here')
   command.addHelpText(
     'after',
-    `\nEvery flag is also a variable: --project-number is ${PREFIX}PROJECT_NUMBER. Several values stand with ; between them.\nCommands for one that runs, each with --help: "emulator env" points a shell at it, "import" and "export" carry services and policies, "down" ends it.`,
+    `\nEvery flag is also a variable: --project-number is ${PREFIX}PROJECT_NUMBER. Several values stand with ; between them.`,
   )
   try {
-    command.parse([...args], { from: 'user' })
+    command.allowExcessArguments(false).parse([...args], { from: 'user' })
   } catch (error) {
-    if (!(error instanceof CommanderError) || error.code === 'commander.helpDisplayed') throw error
-    throw new ConfigError(`${error.message.replace(/^error: /, '').replace(/\s+/g, ' ')}. See --help.`)
+    if (!(error instanceof CommanderError) || error.exitCode === 0) throw error
+    throw unusable(`${error.message.replace(/^error: /, '').replace(/\s+/g, ' ')}. See --help.`, error)
   }
   return values
 }
@@ -402,8 +391,10 @@ function readFile(path: string): Record<string, unknown> {
     if (typeof content === 'object' && content !== null && !Array.isArray(content)) return { ...content }
     throw new Error('it is not a map of settings')
   } catch (error) {
-    throw new ConfigError(
-      `The configuration file ${path} cannot be used: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}.`,
-    )
+    throw unusable(`The configuration file ${path} cannot be used: ${reasonOf(error).split('\n')[0]}.`)
   }
+}
+
+function unusable(sentence: string, cause?: unknown): InvokerError {
+  return new InvokerError('ERR_CONFIG', sentence, { cause })
 }

@@ -1,5 +1,7 @@
 /** For tests: the emulator as a process of its own, and a client that signs in to it. */
 import { fileURLToPath } from 'node:url'
+import { throughEmulator } from './client/http.ts'
+import { type SignedIn, signIn as signInBy } from './client/sign-in.ts'
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
 
@@ -69,36 +71,9 @@ export function spawnEmulator(flags: readonly string[], variables: Record<string
   }
 }
 
-/** gcloud's own client: what it signs in as, and the audience of its ID tokens. */
-const CLIENT = '32555940559.apps.googleusercontent.com'
-
-export interface SignedIn {
-  readonly accessToken: string
-  readonly idToken: string
-}
-
 /** Signs the project's owner in by Google's endpoints, as gcloud does. */
-export async function signIn(url: string): Promise<SignedIn> {
-  const redirectUri = 'http://localhost:8085/'
-  const scope =
-    'openid https://www.googleapis.com/auth/userinfo.email https://www.googleapis.com/auth/cloud-platform'
-  const asked = { response_type: 'code', client_id: CLIENT, redirect_uri: redirectUri, scope }
-  const consent = await fetch(`${url}/o/oauth2/auth?${new URLSearchParams(asked)}`, { redirect: 'manual' })
-  const code = new URL(consent.headers.get('location') ?? redirectUri).searchParams.get('code') ?? ''
-  const answer = await fetch(`${url}/token`, {
-    method: 'POST',
-    body: new URLSearchParams({
-      grant_type: 'authorization_code',
-      code,
-      client_id: CLIENT,
-      client_secret: '',
-      redirect_uri: redirectUri,
-    }),
-  })
-  const { access_token: accessToken, id_token: idToken } = (await answer.json()) as Record<string, unknown>
-  if (typeof accessToken !== 'string' || typeof idToken !== 'string')
-    throw new Error(`signing in was answered ${answer.status}`)
-  return { accessToken, idToken }
+export function signIn(url: string): Promise<SignedIn> {
+  return signInBy(throughEmulator(url))
 }
 
 export interface Answer {

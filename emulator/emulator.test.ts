@@ -80,7 +80,8 @@ describe('where it listens', () => {
   test('a port that is taken is an error, and leaves nothing open', async () => {
     const { url } = await start()
     await expect(startEmulator({ port: Number(new URL(url).port) })).rejects.toMatchObject({
-      code: 'EADDRINUSE',
+      code: 'ERR_LISTEN',
+      cause: { code: 'EADDRINUSE' },
     })
   })
 

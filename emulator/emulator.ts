@@ -3,15 +3,18 @@ import { randomUUID } from 'node:crypto'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { type Config, ConfigError, type ConfigInput, configure } from './config.ts'
+import { Google } from './client/google.ts'
+import { type Config, type ConfigInput, configure } from './config.ts'
 import { createControl } from './control/control.ts'
+import { InvokerError, isError, reasonOf } from './errors/errors.ts'
+import { listeningError } from './errors/listening.ts'
 import { isGateway, isLoopback } from './front/addresses.ts'
 import { Authority, type KeptAuthority } from './front/authority.ts'
 import { createProxy } from './front/proxy.ts'
 import type { RoomBindings } from './front/request.ts'
 import { createFront, type Front, type Listener, type ListenOptions } from './front/server.ts'
 import { createIngress } from './ingress/ingress.ts'
-import { applyManifests, type OwnersCall, readManifests } from './manifests.ts'
+import { applyManifests, readManifests } from './manifests.ts'
 import { createIssuer } from './products/issuer/issuer.ts'
 import { createMetadata } from './products/metadata/metadata.ts'
 import { createApis } from './products/products.ts'
@@ -81,7 +84,7 @@ export interface Emulator {
 /**
  * Starts an emulator. When it resolves, keys are made, listeners are open, and what was deployed before is running again.
  *
- * @throws {ConfigError} for a setting that cannot be used; DataFolderError for a data folder that cannot
+ * @throws {InvokerError} ERR_CONFIG for a setting that cannot be used, ERR_DATA_FOLDER, ERR_LISTEN
  */
 export async function startEmulator(
   input: ConfigInput = {},
@@ -107,7 +110,9 @@ export async function startEmulator(
   let front: Front | undefined
   const listen = async (where: ListenOptions) => {
     if (!front) throw new Error('an instance was started before the listeners')
-    return front.listen(where)
+    return front.listen(where).catch((error: unknown) => {
+      throw listeningError(where.port, error)
+    })
   }
   const connection = async ({ port, close }: Listener, advertised: string): Promise<InstanceConnection> => {
     if (config.scheme === 'http') return { env: instanceEnvironment(advertised, port), close }
@@ -171,9 +176,8 @@ export async function startEmulator(
     }
     const folder = resolve(config.caDir ?? temporary ?? '')
     return writeTrust(folder, (await authority()).certificate).catch((error: unknown) => {
-      throw new ConfigError(
-        `caDir: expected a folder that can be written, got ${JSON.stringify(folder)} (${error instanceof Error ? error.message : String(error)}).`,
-      )
+      const sentence = `caDir: expected a folder that can be written, got ${JSON.stringify(folder)} (${reasonOf(error)}).`
+      throw new InvokerError('ERR_CONFIG', sentence, { cause: error })
     })
   })
   const builds = {
@@ -185,16 +189,15 @@ export async function startEmulator(
     }),
   }
   const apis = createApis({ state, runtime, builds, log })
-  const owner = ownersCall(state, apis.app)
+  const google = ownersGoogle(state, apis.app)
   const applyAll = async () => {
-    const { project, region } = config
     putProviders(state, config.workloadIdentityPoolProviders)
-    if (manifests) await applyManifests(manifests, { call: owner, project, region, log })
+    if (manifests) await applyManifests(manifests, { google, log }).catch(asSetting)
   }
   const reset = async () => {
     for (const { name, region } of state.services.list()) {
       const services = `/apis/serving.knative.dev/v1/namespaces/${config.project}/services`
-      await owner('DELETE', `${region}-run.googleapis.com`, `${services}/${name}`)
+      await google.request('DELETE', `${region}-run.googleapis.com`, `${services}/${name}`)
     }
     await apis.idle()
     time.reset()
@@ -324,20 +327,28 @@ function servingInstance(state: State, name: string): InstanceOf {
     : { service: { project, region: state.region, name }, revision: `${name}-none` }
 }
 
-/** Calls Google's APIs as the project's owner, without a connection. */
-function ownersCall(state: State, app: ReturnType<typeof createApis>['app']): OwnersCall {
-  return async (method, host, path, body) => {
-    const { email, uniqueId } = state.user(state.owner)
-    const scopes = ['https://www.googleapis.com/auth/cloud-platform']
-    const { token } = state.issueAccessToken({ member: `user:${email}`, email, uniqueId, scopes })
-    const request = new Request(`https://${host}${path}`, {
-      method,
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      ...(body ? { body: JSON.stringify(body) } : {}),
-    })
-    const response = await app.fetch(request, { host, scheme: 'https', peer: { address: '127.0.0.1' } })
-    return { status: response.status, body: await response.json() }
-  }
+/** A document of the setting `manifests` that is refused is a setting that cannot be used. */
+function asSetting(error: unknown): never {
+  throw isError(error, 'ERR_GOOGLE') ? new InvokerError('ERR_CONFIG', error.message, { cause: error }) : error
+}
+
+/** Google's APIs of this process, called by the project's owner, without a connection. */
+function ownersGoogle(state: State, app: ReturnType<typeof createApis>['app']): Google {
+  return new Google({
+    project: state.place.projectId,
+    region: state.region,
+    fetch: async (url, init) =>
+      app.fetch(new Request(url, init), {
+        host: new URL(url).host,
+        scheme: 'https',
+        peer: { address: '127.0.0.1' },
+      }),
+    async accessToken() {
+      const { email, uniqueId } = state.user(state.owner)
+      const scopes = ['https://www.googleapis.com/auth/cloud-platform']
+      return state.issueAccessToken({ member: `user:${email}`, email, uniqueId, scopes }).token
+    },
+  })
 }
 
 function logEntry(state: State, instance: InstanceOf, { text, log, severity }: LogLine): LogEntry {

@@ -9,7 +9,8 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { z } from 'zod'
-import { ConfigError } from './config.ts'
+import { type Answer, type Google, sentenceOf } from './client/google.ts'
+import { InvokerError, reasonOf } from './errors/errors.ts'
 
 export interface Manifests {
   readonly services: readonly ServiceManifest[]
@@ -36,18 +37,9 @@ export interface PolicyManifest {
   readonly policy: Readonly<Record<string, unknown>>
 }
 
-/** One call of a Google API, as the project's owner. `host` is Google's. */
-export type OwnersCall = (
-  method: string,
-  host: string,
-  path: string,
-  body?: object,
-) => Promise<{ readonly status: number; readonly body: unknown }>
-
 export interface ApplyOptions {
-  readonly call: OwnersCall
-  readonly project: string
-  readonly region: string
+  /** Called by the project's owner. Its region is that of documents that name none. */
+  readonly google: Google
   /** Lines about what was done beside what the documents say. */
   readonly log: (line: string) => void
 }
@@ -89,23 +81,24 @@ export function readManifests(path: string): Manifests {
   return { services, policies }
 }
 
-/** @throws {ConfigError} in Google's own words, for a document that is refused */
+/** @throws {InvokerError} ERR_GOOGLE, in Google's own words, for a document that is refused */
 export async function applyManifests(
   { services, policies }: Manifests,
   options: ApplyOptions,
 ): Promise<void> {
-  const { call, project, region, log } = options
+  const { google, log } = options
+  const { project, region } = google
   await createAccounts({ services, policies }, options)
   const regions = new Map(services.map((service) => [service.name, service.region ?? region]))
 
   for (const { file, name, region: own = region, document } of services) {
     const collection = `/apis/serving.knative.dev/v1/namespaces/${project}/services`
     const host = `${own}-run.googleapis.com`
-    const { status } = await call('GET', host, `${collection}/${name}`)
+    const { status } = await google.request('GET', host, `${collection}/${name}`)
     const answer =
       status === 404
-        ? await call('POST', host, collection, document)
-        : await call('PUT', host, `${collection}/${name}`, document)
+        ? await google.request('POST', host, collection, document)
+        : await google.request('PUT', host, `${collection}/${name}`, document)
     accepted(file, answer)
     const trouble = notReady.safeParse(answer.body)
     const failed = trouble.data?.status.conditions.find(
@@ -117,8 +110,10 @@ export async function applyManifests(
     const path = `/v1/projects/${project}`
     const answer =
       service === undefined
-        ? await call('POST', 'cloudresourcemanager.googleapis.com', `${path}:setIamPolicy`, { policy })
-        : await call(
+        ? await google.request('POST', 'cloudresourcemanager.googleapis.com', `${path}:setIamPolicy`, {
+            policy,
+          })
+        : await google.request(
             'POST',
             'run.googleapis.com',
             `${path}/locations/${named ?? regions.get(service) ?? region}/services/${service}:setIamPolicy`,
@@ -129,10 +124,11 @@ export async function applyManifests(
 }
 
 /** What is named exists: a manifest from another project must not fail for an account that nobody made here. */
-async function createAccounts(
+export async function createAccounts(
   { services, policies }: Manifests,
-  { call, project, log }: ApplyOptions,
+  { google, log }: ApplyOptions,
 ): Promise<void> {
+  const { project } = google
   const named = [
     ...services.map(({ file, serviceAccount }) => [serviceAccount, file] as const),
     ...policies.flatMap(({ file, members }) =>
@@ -143,10 +139,13 @@ async function createAccounts(
   for (const [email, file] of new Map(named)) {
     if (!email?.endsWith(domain)) continue
     const accounts = `/v1/projects/${project}/serviceAccounts`
-    const { status } = await call('GET', 'iam.googleapis.com', `${accounts}/${email}`)
+    const { status } = await google.request('GET', 'iam.googleapis.com', `${accounts}/${email}`)
     if (status !== 404) continue
     const accountId = email.slice(0, -domain.length)
-    accepted(file, await call('POST', 'iam.googleapis.com', accounts, { accountId, serviceAccount: {} }))
+    accepted(
+      file,
+      await google.request('POST', 'iam.googleapis.com', accounts, { accountId, serviceAccount: {} }),
+    )
     log(`${file}: created service account ${email}`)
   }
 }
@@ -156,12 +155,15 @@ const notReady = z.object({
     conditions: z.array(z.object({ type: z.string(), status: z.string(), message: z.string().optional() })),
   }),
 })
-const refusal = z.object({ error: z.object({ message: z.string() }) })
 
-function accepted(file: string, { status, body }: { readonly status: number; readonly body: unknown }): void {
+function accepted(file: string, { status, body }: Answer): void {
   if (status < 300) return
-  const said = refusal.safeParse(body).data?.error.message ?? `answered ${status}`
-  throw new ConfigError(`${file} cannot be applied: ${said}`)
+  const said = sentenceOf(body) ?? `answered ${status}`
+  throw new InvokerError('ERR_GOOGLE', `${file} cannot be applied: ${said}`, { status })
+}
+
+function unusable(sentence: string, cause?: unknown): InvokerError {
+  return new InvokerError('ERR_CONFIG', sentence, { cause })
 }
 
 function filesAt(path: string): readonly string[] {
@@ -172,8 +174,8 @@ function filesAt(path: string): readonly string[] {
       .sort()
       .map((name) => join(path, name))
   } catch (error) {
-    throw new ConfigError(
-      `manifests: expected a file or folder that can be read, got ${JSON.stringify(path)} (${error instanceof Error ? error.message : String(error)}).`,
+    throw unusable(
+      `manifests: expected a file or folder that can be read, got ${JSON.stringify(path)} (${reasonOf(error)}).`,
     )
   }
 }
@@ -183,7 +185,7 @@ function documentsOf(file: string): readonly unknown[] {
   const documents = parseAllDocuments(readFileSync(file, 'utf8'))
   return [...documents].flatMap((document) => {
     const [problem] = document.errors
-    if (problem) throw new ConfigError(`${file} is not YAML: ${problem.message.split('\n')[0]}`)
+    if (problem) throw unusable(`${file} is not YAML: ${problem.message.split('\n')[0]}`)
     const value: unknown = document.toJS()
     return Array.isArray(value) ? value : value === null ? [] : [value]
   })
@@ -191,7 +193,7 @@ function documentsOf(file: string): readonly unknown[] {
 
 function serviceManifest(file: string, value: unknown): ServiceManifest {
   if (anyPolicy.safeParse(value).success)
-    throw new ConfigError(
+    throw unusable(
       `${file}: a policy does not say whose it is. Name its file SERVICE.policy.yaml, or policy.yaml for the project's.`,
     )
   const document = checked(
@@ -230,7 +232,5 @@ function checked<S extends z.ZodType>(
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const [issue] = result.error.issues
-  throw new ConfigError(
-    `${file}: expected ${expected}; ${issue?.path.join('.') || 'document'}: ${issue?.message}.`,
-  )
+  throw unusable(`${file}: expected ${expected}; ${issue?.path.join('.') || 'document'}: ${issue?.message}.`)
 }

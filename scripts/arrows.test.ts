@@ -94,7 +94,7 @@ describe('an arrow that points the wrong way is one line', () => {
       'in everything passed on',
       'walkthrough/acts.ts',
       "export * from '../emulator/state/resources.ts'",
-      'walkthrough/acts.ts → emulator/state/resources.ts: walkthrough sees the emulator through emulator.ts only',
+      'walkthrough/acts.ts → emulator/state/resources.ts: walkthrough starts the emulator through emulator.ts and speaks with it through client',
     ],
     [
       'from a test of a service',

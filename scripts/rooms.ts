@@ -18,8 +18,9 @@ export interface Room {
 }
 
 const decision = ['emulator/decision']
-const ground = [...decision, 'emulator/tokens', 'emulator/iam']
-const storey = [...ground, 'emulator/state', 'emulator/runtime']
+const bottom = ['emulator/errors', ...decision]
+const belowState = [...bottom, 'emulator/tokens', 'emulator/iam']
+const belowProducts = [...belowState, 'emulator/state', 'emulator/runtime']
 
 /** All of the state at once: opened by emulator.ts. The other rooms take its parts. */
 const wholeState = 'emulator/state/state.ts'
@@ -47,7 +48,7 @@ export const middle = [
 ]
 
 const besideTheOthers: Room = {
-  may: [...storey, 'emulator/rest'],
+  may: [...belowProducts, 'emulator/rest'],
   types: ['emulator/front'],
   tests: ['emulator/products', wholeState, 'trust'],
   why: 'a room of the middle imports rooms below it, and of emulator/front only types; of the state it takes the parts (emulator/state/parts.ts)',
@@ -55,6 +56,11 @@ const besideTheOthers: Room = {
 
 /** A room is a folder or a single file; the longest name that fits a file is its room. */
 export const rooms: Readonly<Record<string, Room>> = {
+  'emulator/errors': {
+    may: [],
+    onlyPackages: ['fastest-levenshtein'],
+    why: 'errors stands at the bottom and imports no other room',
+  },
   'emulator/decision': {
     may: [],
     onlyPackages: [],
@@ -72,47 +78,53 @@ export const rooms: Readonly<Record<string, Room>> = {
     why: 'iam is pure: it imports decision only, no built-in module and no package that does I/O',
   },
   'emulator/state': {
-    may: ground,
+    may: belowState,
     tests: [wholeState],
-    why: 'state imports tokens, iam and decision only',
+    why: 'state imports tokens, iam, decision and errors only',
   },
   [wholeState]: {
-    may: [...ground, 'emulator/state'],
+    may: [...belowState, 'emulator/state'],
     why: 'state.ts puts the state together, of what stands beside it',
   },
   'emulator/runtime': {
-    may: [...ground, 'emulator/state'],
+    may: [...belowState, 'emulator/state'],
     why: 'runtime imports state and what is below it only',
   },
   'emulator/front': {
-    may: decision,
+    may: bottom,
     types: ['emulator/state'],
     tests: ['emulator/emulator.ts'],
-    why: 'front imports decision, and of state only types',
+    why: 'front imports errors and decision, and of state only types',
   },
   'emulator/rest': {
-    may: storey,
+    may: belowProducts,
     types: ['emulator/front'],
     tests: ['emulator/products'],
     why: "rest is how Google's APIs are spoken; it imports rooms below it, and of emulator/front only types",
   },
   ...Object.fromEntries(middle.map((room) => [room, besideTheOthers])),
   'emulator/products': {
-    may: [...middle, ...storey, 'emulator/rest'],
+    may: [...middle, ...belowProducts, 'emulator/rest'],
     types: ['emulator/front'],
     tests: [wholeState],
     why: 'products.ts puts the products together',
   },
-  'emulator/config.ts': { may: storey, why: 'config imports state and what is below it only' },
+  'emulator/client': {
+    may: ['emulator/errors'],
+    types: ['emulator/decision'],
+    tests: ['emulator/emulator.ts'],
+    why: 'client speaks HTTP with an emulator: it imports errors, and of decision only types',
+  },
+  'emulator/config.ts': { may: belowProducts, why: 'config imports state and what is below it only' },
   'emulator/trust.ts': {
     may: [],
     tests: ['emulator/front'],
     why: 'trust.ts writes certificates in files and imports no other room',
   },
   'emulator/manifests.ts': {
-    may: ['emulator/config.ts'],
+    may: ['emulator/client', 'emulator/errors'],
     tests: ['emulator/emulator.ts'],
-    why: 'manifests.ts calls Google by REST and imports config.ts only',
+    why: 'manifests.ts calls Google through client',
   },
   'emulator/emulator.ts': {
     may: [
@@ -120,11 +132,12 @@ export const rooms: Readonly<Record<string, Room>> = {
       'emulator/trust.ts',
       'emulator/manifests.ts',
       wholeState,
+      'emulator/client',
       'emulator/front',
       'emulator/products',
       'emulator/rest',
       ...middle,
-      ...storey,
+      ...belowProducts,
     ],
     why: 'emulator.ts imports the rooms below it, not main.ts',
   },
@@ -134,17 +147,27 @@ export const rooms: Readonly<Record<string, Room>> = {
       'emulator/config.ts',
       'emulator/manifests.ts',
       'emulator/trust.ts',
-      'emulator/testing',
-      ...storey,
+      'emulator/client',
+      // What an emulator that was killed has left, nobody else can end.
+      'emulator/runtime',
+      'package.json',
+      ...bottom,
     ],
-    why: 'commands start emulator.ts or call one that runs; the rooms of the middle are its matter',
+    why: 'commands start emulator.ts, or speak through client with one that runs',
   },
   'emulator/main.ts': {
-    may: ['emulator/commands', 'emulator/emulator.ts'],
+    may: ['emulator/commands', 'emulator/errors'],
+    tests: ['emulator/emulator.ts'],
     why: 'main.ts chooses a command; its tests start emulators',
   },
   'emulator/testing': {
-    may: ['emulator/emulator.ts', 'emulator/config.ts', 'emulator/trust.ts', ...storey],
+    may: [
+      'emulator/emulator.ts',
+      'emulator/config.ts',
+      'emulator/trust.ts',
+      'emulator/client',
+      ...belowProducts,
+    ],
     why: 'testing starts the emulator through emulator.ts',
   },
 
@@ -157,14 +180,14 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
 
   walkthrough: {
-    may: ['emulator/emulator.ts', 'emulator/testing'],
-    why: 'walkthrough sees the emulator through emulator.ts only',
+    may: ['emulator/emulator.ts', 'emulator/client', 'emulator/errors'],
+    why: 'walkthrough starts the emulator through emulator.ts and speaks with it through client',
   },
   conformance: {
-    may: ['emulator/emulator.ts', 'emulator/testing', 'walkthrough'],
+    may: ['emulator/emulator.ts', 'emulator/client', 'emulator/testing', 'walkthrough'],
     // What the README says of the settings is compared with them.
     tests: ['emulator/config.ts', 'sender', 'receiver'],
-    why: 'conformance sees the emulator through emulator.ts only',
+    why: 'conformance starts the emulator through emulator.ts and speaks with it through client',
   },
   examples: {
     may: ['emulator/testing'],
@@ -180,6 +203,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   deploy: { may: [], why: 'deploy imports no other room' },
   scripts: { may: [], why: 'scripts imports no other room' },
+  'package.json': { may: [], why: 'package.json holds the version, in one place' },
   'bootstrap.mjs': {
     may: [],
     why: 'bootstrap.mjs runs before anything is installed and imports built-in modules only',

@@ -1,22 +1,29 @@
 /** The acts against an emulator, by Google's REST calls: what the embedded and the compose target share. */
+import { Control } from '../emulator/client/control.ts'
+import { Google } from '../emulator/client/google.ts'
+import type { Fetch } from '../emulator/client/http.ts'
+import { signIn } from '../emulator/client/sign-in.ts'
 import { type Change, SERVICES, type ServiceRole } from './acts.ts'
-import { Google } from './google.ts'
 import type { Answer, Target } from './target.ts'
 
 export interface EmulatedOptions {
   readonly name: string
   readonly project: string
   readonly region: string
-  readonly scheme: 'http' | 'https'
-  readonly proxy?: string
+  /** Where Google's names and those of services lead. */
+  readonly fetch: Fetch
   /** Where the emulator's own API is. */
   readonly control: string
   readonly close?: () => Promise<void>
 }
 
+const INVOKER = 'roles/run.invoker'
+
 export function createEmulatedTarget(options: EmulatedOptions): Target {
-  const { name, project, control } = options
-  const google = new Google(options)
+  const { name, project, region, fetch } = options
+  const accessToken = async () => (await signIn(fetch)).accessToken
+  const google = new Google({ project, region, fetch, accessToken })
+  const control = new Control(options.control)
   const urls = new Map<ServiceRole, string>()
   const emailOf = (accountId: string) => `${accountId}@${project}.iam.gserviceaccount.com`
 
@@ -33,7 +40,7 @@ export function createEmulatedTarget(options: EmulatedOptions): Target {
           ...(revisionSuffix ? { revisionSuffix } : {}),
         })
         urls.set(service, url)
-        await google.allowUnauthenticated(SERVICES[service], allowUnauthenticated)
+        await google[allowUnauthenticated ? 'grant' : 'revoke'](SERVICES[service], 'allUsers', INVOKER)
         const flags = [
           allowUnauthenticated ? '--allow-unauthenticated' : '--no-allow-unauthenticated',
           ...(serviceAccount ? [`--service-account ${emailOf(serviceAccount)}`] : []),
@@ -56,20 +63,18 @@ export function createEmulatedTarget(options: EmulatedOptions): Target {
   return {
     name,
     async prepare() {
-      await google.signIn()
       // With them go their policies. The account stays: one made anew under its name would be another, and the containers
       // of an earlier run, which go on under the same revisions' names, hold tokens of this one.
       for (const service of Object.values(SERVICES)) await google.deleteService(service)
     },
     apply,
     async call(service): Promise<Answer> {
-      const response = await google.fetch(`${urls.get(service)}/`, { redirect: 'manual' })
+      const response = await fetch(`${urls.get(service)}/`, { redirect: 'manual' })
       return { status: response.status, body: await response.text() }
     },
     async why() {
-      const response = await fetch(`${control}/_emulator/decisions?service=${SERVICES.receiver}&limit=1`)
-      const answer = (await response.json()) as { decisions?: { why?: string }[] }
-      return answer.decisions?.at(-1)?.why ?? 'The receiver was not called.'
+      const [decision] = await control.decisions({ service: SERVICES.receiver, limit: 1 })
+      return decision?.why ?? 'The receiver was not called.'
     },
     close: options.close ?? (() => Promise.resolve()),
   }

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, request, type Server } from 'node:h
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { throughEmulator } from '../emulator/client/http.ts'
 import { type Emulator, startEmulator } from '../emulator/emulator.ts'
 import { ACTS } from './acts.ts'
 import { createEmulatedTarget } from './emulated.ts'
@@ -112,13 +113,12 @@ describe('what the acts do to an emulator', () => {
     })
     await new Promise<void>((resolve) => recorder.listen(0, '127.0.0.1', () => resolve()))
     const address = recorder.address()
-    const { project, region, scheme } = emulator.config
+    const { project, region } = emulator.config
     const target = createEmulatedTarget({
       name: 'recorded',
       project,
       region,
-      scheme,
-      proxy: `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`,
+      fetch: throughEmulator(`http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`),
       control: emulator.url,
     })
     for await (const outcome of runActs(target)) outcomes.push(outcome)

@@ -1,61 +1,42 @@
 /** `emulator down`: ends a running emulator and what it has started; where none runs, what one that was killed has left. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Command } from 'commander'
-import { z } from 'zod'
+import { InvokerError, isError } from '../errors/errors.ts'
 import { endAllLeftovers } from '../runtime/leftovers.ts'
-import {
-  ask,
-  CommandFailure,
-  NoEmulator,
-  readAnswer,
-  runCommand,
-  urlOption,
-  usualUrl,
-} from './emulator-at.ts'
+import { DONE, newCommand, parse } from './command.ts'
+import { controlAt, urlOption, usualUrl } from './running.ts'
 
 /** Services get ten seconds to end, and then the listeners close. Milliseconds. */
 const LONGEST = 20_000
 /** Between two looks whether a process is gone. Milliseconds. */
 const LOOK = 20
 
-const answer = z.object({ pid: z.int().positive() })
-
-/** Runs the command. Returns the exit code. */
-export function down(args: readonly string[]): Promise<number> {
-  return runCommand('down', async () => {
-    const url = parse(args)
-    const pid = await end(url)
-    if (pid === undefined) {
-      const { processes, containers } = await endAllLeftovers()
-      const ended = `${counted(processes, 'process', 'es')} and ${counted(containers, 'container', 's')}`
-      process.stdout.write(
-        `No emulator answers at ${url.origin}. Left by one that was killed, and ended: ${ended}.\n`,
-      )
-      return 0
-    }
-    if (!(await hasEnded(pid)))
-      throw new CommandFailure(`the emulator at ${url.origin} is still ending (process ${pid}).`)
-    process.stdout.write(`The emulator at ${url.origin} has ended.\n`)
-    return 0
-  })
-}
-
-function parse(args: readonly string[]): URL {
-  const command = new Command('emulator down')
-    .description('Ends a running emulator, or what one that was killed has left behind.')
-    .addOption(urlOption())
-    .allowExcessArguments(false)
-    .exitOverride()
-    .configureOutput({ writeErr: () => {} })
-  return command.parse([...args], { from: 'user' }).opts<{ url?: URL }>().url ?? usualUrl(process.env)
+export async function down(args: readonly string[]): Promise<number> {
+  const command = newCommand(
+    'emulator down',
+    'Ends a running emulator, or what one that was killed has left behind.',
+  ).addOption(urlOption())
+  const { url = usualUrl(process.env) } = parse<{ url?: URL }>(command, args).options
+  const pid = await end(url)
+  if (pid === undefined) {
+    const { processes, containers } = await endAllLeftovers()
+    const ended = `${counted(processes, 'process', 'es')} and ${counted(containers, 'container', 's')}`
+    process.stdout.write(
+      `No emulator answers at ${url.origin}. Left by one that was killed, and ended: ${ended}.\n`,
+    )
+    return DONE
+  }
+  if (!(await hasEnded(pid)))
+    throw new InvokerError('ERR_TIMEOUT', `the emulator at ${url.origin} is still ending (process ${pid}).`)
+  process.stdout.write(`The emulator at ${url.origin} has ended.\n`)
+  return DONE
 }
 
 /** The process that is ending now; undefined where no emulator listens. */
 async function end(url: URL): Promise<number | undefined> {
   try {
-    return readAnswer(url, await ask(url, '/_emulator/shutdown', {}), answer).pid
+    return await controlAt(url).shutdown()
   } catch (error) {
-    if (error instanceof NoEmulator) return undefined
+    if (isError(error, 'ERR_NO_EMULATOR')) return undefined
     throw error
   }
 }

@@ -3,10 +3,13 @@
  *
  * Standard output holds that and nothing else. What was set before is kept in one variable of the shell's.
  */
-import { Command, Option } from 'commander'
+import { Option } from 'commander'
 import { z } from 'zod'
-import { ask, CommandFailure, readAnswer, runCommand, urlOption, usualUrl } from './emulator-at.ts'
-import { type EmulatorFacts, environmentFor, type Mode } from './environment.ts'
+import type { EmulatorFacts } from '../client/control.ts'
+import { InvokerError } from '../errors/errors.ts'
+import { DONE, newCommand, parse } from './command.ts'
+import { environmentFor, type Mode } from './environment.ts'
+import { controlAt, urlOption, usualUrl } from './running.ts'
 import { type Assignments, evaluation, SHELLS, type Shell, script, shellOf } from './shells.ts'
 import { writePlaces } from './trust.ts'
 
@@ -16,25 +19,15 @@ const COMMAND = 'bun run emulator env'
 
 type Variables = Readonly<Record<string, string | undefined>>
 
-const facts = z.object({
-  project: z.string(),
-  region: z.string(),
-  account: z.string(),
-  scheme: z.enum(['http', 'https']),
-  tunnels: z.boolean(),
-})
 const saved = z.record(z.string(), z.string().nullable())
 
-/** Runs the command. Returns the exit code. */
-export function env(args: readonly string[]): Promise<number> {
-  return runCommand('env', async () => {
-    const options = parse(args)
-    const shell = options.shell ?? shellOf(process.env.SHELL, process.platform)
-    const before = savedIn(process.env)
-    const assignments = options.unset ? takenBack(before) : await pointed(options, shell, before)
-    process.stdout.write(script(shell, assignments))
-    return 0
-  })
+export async function env(args: readonly string[]): Promise<number> {
+  const options = read(args)
+  const shell = options.shell ?? shellOf(process.env.SHELL, process.platform)
+  const before = savedIn(process.env)
+  const assignments = options.unset ? takenBack(before) : await pointed(options, shell, before)
+  process.stdout.write(script(shell, assignments))
+  return DONE
 }
 
 /** A shell's variables as they are without an emulator. */
@@ -53,9 +46,11 @@ interface Options {
   readonly unset?: true
 }
 
-function parse(args: readonly string[]): Options {
-  const command = new Command('emulator env')
-    .description('Prints what points this shell at a running emulator: gcloud, curl and any other program.')
+function read(args: readonly string[]): Options {
+  const command = newCommand(
+    'emulator env',
+    'Prints what points this shell at a running emulator: gcloud, curl and any other program.',
+  )
     .addOption(urlOption())
     .addOption(
       new Option('--mode <mode>', "Google's own addresses through a proxy, or other addresses for gcloud")
@@ -70,8 +65,7 @@ function parse(args: readonly string[]): Options {
     )
     .option('--java', 'tell Java too, which reads none of these variables; takes a second')
     .option('--unset', 'take it all back')
-    .allowExcessArguments(false)
-    .exitOverride()
+    // Standard output is for the shell to evaluate.
     .configureOutput({ writeErr: () => {}, writeOut: (help) => process.stderr.write(help) })
     .addHelpText(
       'after',
@@ -80,7 +74,7 @@ function parse(args: readonly string[]): Options {
           .filter((line, at, all) => all.indexOf(line) === at)
           .join('\n            ')}`,
     )
-  const options = command.parse([...args], { from: 'user' }).opts<Omit<Options, 'url'> & { url?: URL }>()
+  const { options } = parse<Omit<Options, 'url'> & { url?: URL }>(command, args)
   return { ...options, url: options.url ?? usualUrl(process.env) }
 }
 
@@ -95,8 +89,9 @@ async function pointed(
     ...process.env,
     ...Object.fromEntries([...before].map(([name, value]) => [name, value ?? undefined])),
   }
-  const known: EmulatorFacts = readAnswer(url, await ask(url, '/_emulator/environment'), facts)
-  const places = await writePlaces(await ask(url, '/_emulator/ca.pem'), options, current, Date.now())
+  const control = controlAt(url)
+  const known = await control.environment()
+  const places = await writePlaces(await control.certificate(), options, current, Date.now())
   const environment = environmentFor({
     mode,
     url,
@@ -147,7 +142,8 @@ function savedIn(variables: Variables): Map<string, string | null> {
   try {
     return new Map(Object.entries(saved.parse(JSON.parse(kept))))
   } catch {
-    throw new CommandFailure(
+    throw new InvokerError(
+      'ERR_CONFIG',
       `${BEFORE} holds what was set before, and has been changed: open a new shell instead.`,
     )
   }

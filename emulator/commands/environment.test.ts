@@ -9,13 +9,7 @@ function environment(changes: Partial<EnvironmentRequest> = {}) {
   return environmentFor({
     mode: 'intercept',
     url: new URL('http://127.0.0.1:8080'),
-    facts: {
-      project: 'demo-project',
-      region: 'us-central1',
-      account: 'developer@example.com',
-      scheme: 'http',
-      tunnels: true,
-    },
+    facts: { scheme: 'http' },
     places,
     metadata: false,
     java: false,
@@ -24,8 +18,6 @@ function environment(changes: Partial<EnvironmentRequest> = {}) {
     ...changes,
   })
 }
-
-const facts = { project: 'demo-project', region: 'us-central1', account: 'a@example.com', tunnels: true }
 
 describe('intercept', () => {
   test('facts gcloud 1: both CA variables of gcloud, and no endpoint override', () => {
@@ -79,7 +71,7 @@ describe('override', () => {
   test('leaves https alone, unless the URLs of services are https', () => {
     expect(environment({ mode: 'override' }).set).not.toHaveProperty('https_proxy')
     expect(environment({ mode: 'override' }).set).not.toHaveProperty('SSL_CERT_FILE')
-    const https = environment({ mode: 'override', facts: { ...facts, scheme: 'https' } }).set
+    const https = environment({ mode: 'override', facts: { scheme: 'https' } }).set
     expect(https).toMatchObject({ https_proxy: 'http://127.0.0.1:8080', CURL_CA_BUNDLE: trust.bundle })
   })
 })

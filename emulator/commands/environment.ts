@@ -5,20 +5,10 @@
  * so that addresses are those of the cloud. `override`: gcloud is told other endpoints, over plain HTTP.
  */
 
+import type { EmulatorFacts } from '../client/control.ts'
 import { type TrustFiles, trustEnvironment } from '../trust.ts'
 
 export type Mode = 'intercept' | 'override'
-
-/** What an emulator says of itself at `/_emulator/environment`. */
-export interface EmulatorFacts {
-  readonly project: string
-  readonly region: string
-  readonly account: string
-  /** Scheme of a service's URL. */
-  readonly scheme: 'http' | 'https'
-  /** False where other hosts than Google's are not passed on: the emulator does that for its own machine only. */
-  readonly tunnels: boolean
-}
 
 /** Files and folders that the variables name. */
 export interface Places {
@@ -37,7 +27,7 @@ export interface Environment {
 export interface EnvironmentRequest {
   readonly mode: Mode
   readonly url: URL
-  readonly facts: EmulatorFacts
+  readonly facts: Pick<EmulatorFacts, 'scheme'>
   readonly places: Places
   /** True: client libraries, and gcloud with them, find the emulator's metadata server, as on a machine in the cloud. */
   readonly metadata: boolean

@@ -1,11 +1,12 @@
 /** `emulator export`: prints the services and policies of a running emulator as gcloud prints them; `import` takes them back. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Command } from 'commander'
 import { stringify } from 'yaml'
 import { z } from 'zod'
-import { CommandFailure, runCommand, urlOption, usualUrl } from './emulator-at.ts'
-import { type Owner, ownerAt } from './owner.ts'
+import type { Google } from '../client/google.ts'
+import { InvokerError, reasonOf } from '../errors/errors.ts'
+import { DONE, newCommand, parse } from './command.ts'
+import { controlAt, googleAt, urlOption, usualUrl } from './running.ts'
 
 /** One document, under the name that `import` knows it by. */
 interface Exported {
@@ -27,50 +28,42 @@ const listed = z.object({
 })
 type Listed = z.infer<typeof listed>
 
-/** Runs the command. Returns the exit code. */
-export function exportDocuments(args: readonly string[]): Promise<number> {
-  return runCommand('export', async () => {
-    const { url, dir } = parse(args)
-    const documents = await documentsOf(await ownerAt(url))
-    if (dir === undefined) {
-      process.stdout.write(documents.map(({ name, text }) => `---\n# ${name}\n${text}`).join(''))
-      return 0
-    }
-    try {
-      await mkdir(dir, { recursive: true })
-      for (const { name, text } of documents) await writeFile(join(dir, name), text)
-    } catch (error) {
-      throw new CommandFailure(
-        `--dir: expected a folder that can be written, got ${JSON.stringify(dir)} (${error instanceof Error ? error.message : String(error)}).`,
-      )
-    }
-    process.stderr.write(`${documents.length} documents are in ${dir}\n`)
-    return 0
-  })
-}
-
-function parse(args: readonly string[]): { readonly url: URL; readonly dir?: string } {
-  const command = new Command('emulator export')
-    .description(
-      "Prints a running emulator's services, their policies and the project's, as gcloud prints them.",
-    )
+export async function exportDocuments(args: readonly string[]): Promise<number> {
+  const command = newCommand(
+    'emulator export',
+    "Prints a running emulator's services, their policies and the project's, as gcloud prints them.",
+  )
     .addOption(urlOption())
     .option('--dir <folder>', 'writes them there instead, a file each')
-    .allowExcessArguments(false)
-    .exitOverride()
-    .configureOutput({ writeErr: () => {} })
-  const { url, ...rest } = command.parse([...args], { from: 'user' }).opts<{ url?: URL; dir?: string }>()
-  return { ...rest, url: url ?? usualUrl(process.env) }
+  const { url = usualUrl(process.env), dir } = parse<{ url?: URL; dir?: string }>(command, args).options
+  const documents = await documentsOf(googleAt(url, await controlAt(url).environment()))
+  if (dir === undefined) {
+    process.stdout.write(documents.map(({ name, text }) => `---\n# ${name}\n${text}`).join(''))
+    return DONE
+  }
+  try {
+    await mkdir(dir, { recursive: true })
+    for (const { name, text } of documents) await writeFile(join(dir, name), text)
+  } catch (error) {
+    throw new InvokerError(
+      'ERR_FILE',
+      `--dir: expected a folder that can be written, got ${JSON.stringify(dir)} (${reasonOf(error)}).`,
+      { cause: error },
+    )
+  }
+  process.stderr.write(`${documents.length} documents are in ${dir}\n`)
+  return DONE
 }
 
-async function documentsOf(owner: Owner): Promise<readonly Exported[]> {
+async function documentsOf(google: Google): Promise<readonly Exported[]> {
   const documents: Exported[] = []
-  for (const service of await servicesOf(owner)) {
+  for (const service of await servicesOf(google)) {
     const { name, labels } = service.metadata
-    const region = labels[REGION_LABEL] ?? owner.region
-    const base = region === owner.region ? name : `${name}.${region}`
-    const resource = `/v1/projects/${owner.project}/locations/${region}/services/${name}`
-    const policy = await owner.read(
+    const region = labels[REGION_LABEL] ?? google.region
+    const base = region === google.region ? name : `${name}.${region}`
+    const resource = `/v1/projects/${google.project}/locations/${region}/services/${name}`
+    const policy = await google.call(
+      'GET',
       'run.googleapis.com',
       `${resource}:getIamPolicy?options.requestedPolicyVersion=3`,
     )
@@ -79,9 +72,10 @@ async function documentsOf(owner: Owner): Promise<readonly Exported[]> {
       { name: `${base}.policy.yaml`, text: yamlOf(asPrinted(policy)) },
     )
   }
-  const projectPolicy = await owner.read(
+  const projectPolicy = await google.call(
+    'POST',
     'cloudresourcemanager.googleapis.com',
-    `/v1/projects/${owner.project}:getIamPolicy`,
+    `/v1/projects/${google.project}:getIamPolicy`,
     { options: { requestedPolicyVersion: 3 } },
   )
   documents.sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -89,13 +83,13 @@ async function documentsOf(owner: Owner): Promise<readonly Exported[]> {
 }
 
 /** All of them, in every region: as `gcloud run services list` asks for them. */
-async function servicesOf(owner: Owner): Promise<Listed['items']> {
+async function servicesOf(google: Google): Promise<Listed['items']> {
   const all: Listed['items'] = []
   let next: string | undefined
   do {
     const query = new URLSearchParams({ limit: String(PAGE), ...(next ? { continue: next } : {}) })
-    const path = `/v1/projects/${owner.project}/locations/-/services?${query}`
-    const page = listed.parse(await owner.read('run.googleapis.com', path))
+    const path = `/v1/projects/${google.project}/locations/-/services?${query}`
+    const page = listed.parse(await google.call('GET', 'run.googleapis.com', path))
     all.push(...page.items)
     next = page.metadata?.continue
   } while (next)

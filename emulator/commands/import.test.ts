@@ -296,7 +296,7 @@ describe('what is wrong is said', () => {
     const files = { 'a.json': manifest('Billing'), 'b.json': manifest('orders') }
     const { stderr, exitCode } = await importInto(target, folderOf(files))
     expect(stderr).toMatch(/a\.json cannot be applied: .*only lowercase.*\n1 of 2 documents applied\n$/s)
-    expect(exitCode).toBe(1)
+    expect(exitCode).toBe(2)
     expect(target.state.services.list().map(({ name }) => name)).toEqual(['orders'])
   })
 })

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { z } from 'zod'
-import { CommandFailure } from './emulator-at.ts'
+import { InvokerError, reasonOf } from '../errors/errors.ts'
 import { withoutEmulator } from './env.ts'
 
 export interface LiveOptions {
@@ -50,14 +50,11 @@ async function run(args: readonly string[], { variables }: LiveOptions): Promise
     child.on('error', reject)
     child.on('close', resolve)
   })
-  try {
-    const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), ended])
-    if (code === 0) return stdout
-    throw new CommandFailure(`${line} ended with ${code}: ${stderr.trim()}`)
-  } catch (error) {
-    if (error instanceof CommandFailure) throw error
-    throw new CommandFailure(
-      `gcloud does not start: ${error instanceof Error ? error.message : String(error)}.`,
-    )
-  }
+  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]).catch(
+    (cause: unknown) => {
+      throw new InvokerError('ERR_PROGRAM', `gcloud does not start: ${reasonOf(cause)}.`, { cause })
+    },
+  )
+  if (code === 0) return stdout
+  throw new InvokerError('ERR_PROGRAM', `${line} ended with ${code}: ${stderr.trim()}`)
 }

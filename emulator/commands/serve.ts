@@ -1,52 +1,39 @@
 /** `emulator`: settings to a running emulator, and what it says about itself. */
-import { CommanderError } from 'commander'
-import { ConfigError, readConfig } from '../config.ts'
+import { readConfig } from '../config.ts'
 import { why } from '../decision/decision.ts'
 import { type Emulator, startEmulator } from '../emulator.ts'
-import { DataFolderError } from '../state/database.ts'
+import { DONE, EXIT_CODES, newCommand, PROGRAM } from './command.ts'
 
-export async function serve(args: readonly string[]): Promise<void> {
+/** Resolves never: the process ends with the emulator. `commands` is how help names the other commands. */
+export async function serve(args: readonly string[], commands: string): Promise<number> {
+  const command = newCommand(
+    PROGRAM,
+    'Cloud Run, its metadata server, token issuer, IAM and front door, on this machine.',
+  ).addHelpText('after', `\n${commands}`)
+  const config = readConfig(args, process.env, command)
+  const ended = Promise.withResolvers<never>()
   let running: Emulator | undefined
   let closing = false
   const end = () => {
     // Whoever asks a second time does not want to wait; one that is just starting has nothing to end in order.
-    if (closing || !running) process.exit(1)
+    if (closing || !running) process.exit(EXIT_CODES.user)
     closing = true
-    void running.close().then(() => process.exit(0))
+    running.close().then(() => process.exit(DONE), ended.reject)
   }
-  const emulator = await start(args, end).catch(refuse)
+  const emulator = await startEmulator(config, {
+    log: (line) => process.stderr.write(`${line}\n`),
+    onShutdown: end,
+  })
   running = emulator
   process.stdout.write(describe(emulator))
   emulator.state.decisions.onAdd((decision) => {
     const { status, method, service, host, path } = decision
     process.stdout.write(`${status} ${method} ${service ?? host}${path}  ${why(decision)}\n`)
   })
-
   // Nobody has to wait for what another life has left; where no engine answers there is nothing to remove.
   void emulator.removeLeftovers()
-
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, end)
-}
-
-async function start(args: readonly string[], onShutdown: () => void): Promise<Emulator> {
-  const config = readConfig(args, process.env)
-  return startEmulator(config, { log: (line) => process.stderr.write(`${line}\n`), onShutdown })
-}
-
-/** Whatever a person can mend is one line; anything else is a fault and keeps its trace. */
-function refuse(error: unknown): never {
-  if (error instanceof CommanderError) process.exit(error.exitCode)
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (error instanceof ConfigError || error instanceof DataFolderError)
-    process.stderr.write(`emulator: ${error.message}\n`)
-  else if (error instanceof Error && code === 'EADDRINUSE')
-    process.stderr.write(
-      `emulator: port ${/\d+/.exec(error.message)?.[0] ?? ''} is taken: end what listens there, or name another with --port.\n`,
-    )
-  else if (error instanceof Error && (code === 'EACCES' || code === 'EADDRNOTAVAIL'))
-    process.stderr.write(`emulator: cannot listen: ${error.message}.\n`)
-  else process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
-  process.exit(1)
+  return ended.promise
 }
 
 function describe({ url, tlsUrl, config, state, published, instances }: Emulator): string {

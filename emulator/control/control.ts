@@ -1,9 +1,9 @@
 /** The emulator's own API, under `/_emulator/` and nowhere else: what it is doing, and why it decided as it did. */
 import { Hono } from 'hono'
 import { z } from 'zod'
-import type { Decision } from '../decision/decision.ts'
-import { why } from '../decision/decision.ts'
+import { type ExplainedDecision, why } from '../decision/decision.ts'
 import type { Peer, RoomEnv } from '../front/request.ts'
+import { absentFrom } from '../iam/validate.ts'
 import { serviceUrl } from '../state/names.ts'
 import type { Users } from '../state/parts.ts'
 import { createPush, type PushOptions } from './push.ts'
@@ -26,8 +26,11 @@ export interface ControlOptions extends PushOptions {
 /** What a service's container may ask for as it starts: it tells nothing, and allows nothing. */
 const FOR_ANYONE: ReadonlySet<string> = new Set(['/_emulator/health', '/_emulator/ca.pem'])
 
-/** A decision as the API shows it: with the one line that says why. */
-export type ExplainedDecision = Decision & { readonly why: string }
+const absentRequest = z.strictObject({
+  /** Whether it is a service's policy; else it is the project's. */
+  service: z.boolean(),
+  bindings: z.array(z.object({ role: z.string(), members: z.array(z.string()) })),
+})
 
 export function createControl({
   state,
@@ -101,6 +104,15 @@ export function createControl({
     if ('error' in request) return c.json(request, 400)
     setImmediate(shutdown.begin) // the answer goes first
     return c.json({ pid: process.pid })
+  })
+
+  /** What a policy names and does not exist here: setIamPolicy refuses it for the first of these. */
+  app.post('/_emulator/absent', async (c) => {
+    const request = await readRequest(c, absentRequest)
+    if ('error' in request) return c.json(request, 400)
+    const { service, bindings } = request.value
+    const accountExists = (email: string) => state.serviceAccount(email) !== undefined
+    return c.json(absentFrom(bindings, { resourceKind: service ? 'service' : 'project', accountExists }))
   })
 
   /** The services there are, with the URL of each. */

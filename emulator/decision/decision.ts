@@ -74,6 +74,9 @@ export interface Decision {
   readonly log?: string
 }
 
+/** A decision as it is shown: with the one line that says why. */
+export type ExplainedDecision = Decision & { readonly why: string }
+
 /** The check that decided: the first that failed, or undefined when the request was let through. */
 export function failedCheck(decision: Pick<Decision, 'checks'>): Check | undefined {
   return decision.checks.find((check) => !check.passed)

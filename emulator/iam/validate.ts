@@ -46,6 +46,23 @@ export function validatePolicy(policy: PolicyInput, options: ValidationOptions):
   return message === undefined ? undefined : { code: 400, status: 'INVALID_ARGUMENT', message }
 }
 
+/** What bindings name and is not there: members and roles, each once. */
+export function absentFrom(
+  bindings: readonly Pick<Binding, 'role' | 'members'>[],
+  options: ValidationOptions,
+): { readonly members: readonly string[]; readonly roles: readonly string[] } {
+  const { resourceKind, accountExists, roles } = options
+  const isAbsent = (text: string) => {
+    const read = parseMember(text)
+    if (!read.ok || read.member.kind !== 'serviceAccount') return false
+    const { email } = read.member
+    return !GOOGLE_AGENT.test(email) && !accountExists(email)
+  }
+  const members = bindings.flatMap((binding) => binding.members).filter(isAbsent)
+  const named = bindings.map(({ role }) => role).filter((role) => !grantableOn(role, resourceKind, roles))
+  return { members: [...new Set(members)], roles: [...new Set(named)] }
+}
+
 /**
  * A policy as Google keeps it: bindings of one role and condition merged, members in one spelling and once, empty bindings
  * dropped, version 3 exactly when there are conditions. Order is otherwise as it came.

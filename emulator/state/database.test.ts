@@ -3,8 +3,9 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isError } from '../errors/errors.ts'
 import type { CollectionDeclaration } from './collection.ts'
-import { DataFolderError, Store } from './database.ts'
+import { Store } from './database.ts'
 import { openSqlite, type Sqlite } from './sqlite.ts'
 
 interface Thing {
@@ -39,7 +40,7 @@ function refusal(folder: string): string {
   try {
     new Store(folder).close()
   } catch (error) {
-    if (error instanceof DataFolderError) return error.message
+    if (isError(error, 'ERR_DATA_FOLDER')) return error.message
     throw error
   }
   throw new Error('the folder was taken')

@@ -1,17 +1,13 @@
 /** One SQLite file, or memory. What has been put is on disk before `put` returns; reads never touch the disk. */
 import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { InvokerError, isError, reasonOf } from '../errors/errors.ts'
 import { Collection, type CollectionDeclaration } from './collection.ts'
-import { openSqlite, type Sqlite, type Statement } from './sqlite.ts'
+import { isBusy, openSqlite, type Sqlite, type Statement } from './sqlite.ts'
 
 /** The layout of the file. A file of another layout is refused, not guessed at. */
 const LAYOUT = 1
 const FILE = 'invoker.sqlite'
-
-/** A data folder that cannot be used. The message is one line for a person. */
-export class DataFolderError extends Error {
-  readonly code = 'ERR_DATA_FOLDER'
-}
 
 export class Store {
   /** Undefined: nothing outlives this object. */
@@ -147,14 +143,12 @@ function open(folder: string, connect: (file: string) => Sqlite): Sqlite {
       throw error
     }
   } catch (error) {
-    if (error instanceof DataFolderError) throw error
-    const reason = error instanceof Error ? error.message : String(error)
-    const mend = /locked/i.test(reason)
+    if (isError(error)) throw error
+    const mend = isBusy(error)
       ? 'Another emulator is using it: stop that one, or name another folder.'
       : 'Name a folder that can be written.'
-    throw new DataFolderError(`The data folder ${folder} cannot be used: ${reason}. ${mend}`, {
-      cause: error,
-    })
+    const sentence = `The data folder ${folder} cannot be used: ${reasonOf(error)}.`
+    throw new InvokerError('ERR_DATA_FOLDER', sentence, { mend, cause: error })
   }
 }
 
@@ -165,7 +159,8 @@ function prepare(db: Sqlite): Sqlite {
   db.exec('PRAGMA synchronous = FULL')
   const layout = Number(db.prepare('PRAGMA user_version').all()[0]?.user_version ?? 0)
   if (layout !== 0 && layout !== LAYOUT) {
-    throw new DataFolderError(
+    throw new InvokerError(
+      'ERR_DATA_FOLDER',
       `The data folder has layout ${layout}, this version knows ${LAYOUT}: use the version that made it, or name another folder.`,
     )
   }

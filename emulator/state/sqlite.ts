@@ -19,6 +19,12 @@ const require = createRequire(import.meta.url)
 /** Opens a file, made where there is none. @throws what SQLite says: no database, no permission, no space */
 export const openSqlite: (file: string) => Sqlite = 'bun' in process.versions ? openWithBun : openWithNode
 
+/** Whether another program holds the file: SQLITE_BUSY, 5, which Bun calls `errno` and Node.js `errcode`. */
+export function isBusy(error: unknown): boolean {
+  const { errno, errcode } = Object(error) as { readonly errno?: unknown; readonly errcode?: unknown }
+  return errno === 5 || errcode === 5
+}
+
 export function openWithBun(file: string): Sqlite {
   const { Database }: typeof import('bun:sqlite') = require('bun:sqlite')
   const db = new Database(file, { create: true })

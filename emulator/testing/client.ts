@@ -1,8 +1,10 @@
 /** A {@link CloudRun} over HTTP: Google's REST calls for what Google offers, `/_emulator/` for the rest. */
+import { Control } from '../client/control.ts'
+import { Google } from '../client/google.ts'
+import { send, throughEmulator } from '../client/http.ts'
+import { signIn } from '../client/sign-in.ts'
 import { defaultComputeServiceAccount, type Place, serviceAccountEmail, serviceUrl } from '../state/names.ts'
-import type { CallOptions, CloudRun, ExplainedDecision, PushResult, ServiceOptions } from './cloud-run.ts'
-import { type Binding, Google } from './google.ts'
-import { send } from './http.ts'
+import type { CallOptions, CloudRun, PushResult, ServiceOptions } from './cloud-run.ts'
 
 export interface ClientOptions {
   /** Where the emulator is, seen from here. */
@@ -18,30 +20,27 @@ export interface ClientOptions {
   readonly close: () => Promise<void>
 }
 
-/** What an emulator says of itself. */
-interface Facts extends Place {
-  readonly project: string
-  readonly region: string
-}
-
 const INVOKER = 'roles/run.invoker'
 
 /** Connects to a running emulator and deploys the services. */
 export async function connect(options: ClientOptions): Promise<CloudRun> {
   const { url, services, serviceAccounts } = options
-  const facts = await factsAt(url)
-  const { project, region } = facts
-  const google = new Google({ url, project, region })
-  const certificate = await (await own(url, '/_emulator/ca.pem')).text()
+  const control = new Control(url)
+  const { project, projectNumber, region, scheme } = await control.environment()
+  const place: Place = { projectId: project, projectNumber, scheme }
+  const fetch = throughEmulator(url)
+  const accessToken = async () => (await signIn(fetch)).accessToken
+  const google = new Google({ project, region, fetch, accessToken })
+  const certificate = await control.certificate()
 
   const revisions = new Map<string, string>()
 
   const emailOf = (account: string) =>
     account.includes('@') ? account : serviceAccountEmail(account, project)
-  const accountOf = (as: string) => (as === 'default' ? defaultComputeServiceAccount(facts) : emailOf(as))
+  const accountOf = (as: string) => (as === 'default' ? defaultComputeServiceAccount(place) : emailOf(as))
   const memberOf = (member: string) =>
     /^(?:allUsers|allAuthenticatedUsers)$|:/.test(member) ? member : `serviceAccount:${emailOf(member)}`
-  const urlOf = (service: string) => serviceUrl({ project, region, name: service }, facts)
+  const urlOf = (service: string) => serviceUrl({ project, region, name: service }, place)
   const makeAccount = async (account: string) => {
     const email = emailOf(account)
     const [accountId = '', domain] = email.split('@')
@@ -52,7 +51,8 @@ export async function connect(options: ClientOptions): Promise<CloudRun> {
     for (const account of serviceAccounts) await makeAccount(account)
     for (const [name, { serviceAccount, public: open }] of Object.entries(services)) {
       const account = serviceAccount === undefined ? undefined : await makeAccount(serviceAccount)
-      revisions.set(name, await google.deploy(name, account))
+      const image = `gcr.io/${project}/${name}`
+      revisions.set(name, (await google.deploy({ name, image, serviceAccount: account })).revision)
       if (open) await cloud.grant(name, 'allUsers')
     }
   }
@@ -71,17 +71,10 @@ export async function connect(options: ClientOptions): Promise<CloudRun> {
       return { ...variables, K_SERVICE: as, K_REVISION: revision, K_CONFIGURATION: as }
     },
     createServiceAccount: makeAccount,
-    grant: (service, member, role = INVOKER) =>
-      google.changePolicy(service, (bindings) => withMember(bindings, role, memberOf(member))),
-    revoke: (service, member, role = INVOKER) =>
-      google.changePolicy(service, (bindings) => withoutMember(bindings, role, memberOf(member))),
-    async token({ as, audience }) {
-      const answer = await command(url, '/_emulator/tokens', {
-        serviceAccount: accountOf(as),
-        audience: audience in services ? urlOf(audience) : audience,
-      })
-      return (answer as { readonly token: string }).token
-    },
+    grant: (service, member, role = INVOKER) => google.grant(service, memberOf(member), role),
+    revoke: (service, member, role = INVOKER) => google.revoke(service, memberOf(member), role),
+    token: ({ as, audience }) =>
+      control.token(accountOf(as), audience in services ? urlOf(audience) : audience),
     async call(service, { as, path = '/', method, headers = {}, body }: CallOptions = {}) {
       const token = as === undefined ? undefined : await cloud.token({ as, audience: urlOf(service) })
       return send(url, `${urlOf(service)}${path}`, {
@@ -92,20 +85,12 @@ export async function connect(options: ClientOptions): Promise<CloudRun> {
     },
     async push(service, { as, ...rest }) {
       const account = as === undefined ? {} : { serviceAccount: accountOf(as) }
-      return (await command(url, '/_emulator/push', { ...rest, ...account, service })) as PushResult
+      return (await control.push({ ...rest, ...account, service })) as PushResult
     },
-    async decisions(service) {
-      const query = new URLSearchParams({ limit: '1000', ...(service === undefined ? {} : { service }) })
-      const answer = await (await own(url, `/_emulator/decisions?${query}`)).json()
-      return (answer as { readonly decisions: readonly ExplainedDecision[] }).decisions
-    },
-    clock: {
-      advance: async (milliseconds) => {
-        await command(url, '/_emulator/clock', { advance: milliseconds })
-      },
-    },
+    decisions: (service) => control.decisions({ service, limit: 1000 }),
+    clock: { advance: (milliseconds) => control.advance(milliseconds) },
     async reset() {
-      await command(url, '/_emulator/reset', {})
+      await control.reset()
       await deployAll()
     },
     close: options.close,
@@ -114,37 +99,4 @@ export async function connect(options: ClientOptions): Promise<CloudRun> {
   if (options.begin === 'anew') await cloud.reset()
   else await deployAll()
   return cloud
-}
-
-async function factsAt(url: string): Promise<Facts> {
-  const answer = (await (await own(url, '/_emulator/environment')).json()) as Omit<Facts, 'projectId'>
-  return { ...answer, projectId: answer.project }
-}
-
-/** A request for the emulator's own API. */
-async function own(url: string, path: string, body?: object): Promise<Response> {
-  const response = await send(url, new URL(path, url).href, {
-    ...(body ? { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) } : {}),
-  })
-  if (response.ok) return response
-  const { error } = (await response.json()) as { readonly error?: string }
-  throw new Error(error ?? `${path} answered ${response.status}`)
-}
-
-async function command(url: string, path: string, body: object): Promise<unknown> {
-  return (await own(url, path, body)).json()
-}
-
-function withMember(bindings: readonly Binding[], role: string, member: string): readonly Binding[] {
-  return [...withoutMember(bindings, role, member), { role, members: [member] }]
-}
-
-function withoutMember(bindings: readonly Binding[], role: string, member: string): readonly Binding[] {
-  return bindings
-    .map((binding) =>
-      binding.role === role && !binding.condition
-        ? { ...binding, members: (binding.members ?? []).filter((other) => other !== member) }
-        : binding,
-    )
-    .filter(({ members = [] }) => members.length > 0)
 }

@@ -1,5 +1,7 @@
 /** What a test does with an emulator, wherever that runs: in this process, in a container, or started by someone else. */
-import type { Decision } from '../decision/decision.ts'
+import type { ExplainedDecision } from '../decision/decision.ts'
+
+export type { ExplainedDecision }
 
 /** A service that a test brings along. */
 export interface ServiceOptions {
@@ -60,9 +62,6 @@ export interface PushResult {
   }
   readonly decision: ExplainedDecision
 }
-
-/** A decision of the front door, with the one line that says why. */
-export type ExplainedDecision = Decision & { readonly why: string }
 
 /** A running emulator, to a test. */
 export interface CloudRun {

@@ -1,4 +1,5 @@
 /** An emulator and services in containers: on their network Google's names lead to the emulator. */
+import { byName } from '../../emulator/client/http.ts'
 import { createEmulatedTarget } from '../emulated.ts'
 import type { Target } from '../target.ts'
 
@@ -8,7 +9,7 @@ export async function composeTarget(): Promise<Target> {
     name: 'compose: containers',
     project: 'demo-project',
     region: 'us-central1',
-    scheme: 'https',
+    fetch: byName,
     control,
   })
 }

@@ -1,4 +1,5 @@
 /** Emulator, receiver and sender as local processes of this machine: nothing but Bun is needed. */
+import { throughEmulator } from '../../emulator/client/http.ts'
 import { localImages, startEmulator } from '../../emulator/emulator.ts'
 import { createEmulatedTarget } from '../emulated.ts'
 import type { Target } from '../target.ts'
@@ -9,13 +10,12 @@ export async function embeddedTarget(): Promise<Target> {
     // Given by us, so that they come before images that an engine may have under these names.
     { images: localImages(), log: (line) => console.error(line) },
   )
-  const { project, region, scheme } = emulator.config
+  const { project, region } = emulator.config
   return createEmulatedTarget({
     name: 'embedded: local processes',
     project,
     region,
-    scheme,
-    proxy: emulator.url,
+    fetch: throughEmulator(emulator.url),
     control: emulator.url,
     close: () => emulator.close(),
   })

@@ -5,6 +5,8 @@
  * something of the same name without them is left alone.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Control } from '../../emulator/client/control.ts'
+import { InvokerError } from '../../emulator/errors/errors.ts'
 import { CALLING_ACCOUNT, type Change, type Deploy, SERVICES, type ServiceRole } from '../acts.ts'
 import type { Answer, Target } from '../target.ts'
 
@@ -15,11 +17,6 @@ const DEFAULT_REGION = 'us-central1'
 /** Google's changes of policies and accounts are felt everywhere after a minute or so (facts 1.1). Milliseconds. */
 const PROPAGATION = 180_000
 const BETWEEN_TRIES = 3000
-
-/** What gcloud said, where it did not succeed. */
-class GcloudError extends Error {
-  readonly code = 'ERR_GCLOUD'
-}
 
 interface Cloud {
   readonly project: string
@@ -52,8 +49,16 @@ export async function gcloudTarget(): Promise<Target> {
     ]
     const image = `--image=${imageOf(service, project)}`
     const labels = `--update-labels=${LABEL.key}=${LABEL.value}`
-    await patiently(patience, () =>
-      gcloud('run', 'deploy', name, image, '--platform=managed', ...inRegion, labels, ...flags),
+    await patiently(
+      patience,
+      'run',
+      'deploy',
+      name,
+      image,
+      '--platform=managed',
+      ...inRegion,
+      labels,
+      ...flags,
     )
     const url = await gcloud('run', 'services', 'describe', name, ...inRegion, '--format=value(status.url)')
     urls.set(service, url)
@@ -76,7 +81,7 @@ export async function gcloudTarget(): Promise<Target> {
           ...['run', 'services', 'add-iam-policy-binding', SERVICES[service]],
           ...[`--member=serviceAccount:${email(serviceAccount)}`, `--role=${role}`],
         ]
-        await patiently(patience, () => gcloud(...grant, ...inRegion))
+        await patiently(patience, ...grant, ...inRegion)
         return `gcloud ${line(grant)}`
       }
     }
@@ -98,9 +103,8 @@ export async function gcloudTarget(): Promise<Target> {
     },
     async why() {
       if (control === undefined) return 'Cloud Run does not say.'
-      const asked = `${control}/_emulator/decisions?service=${SERVICES.receiver}&limit=1`
-      const { decisions } = (await (await fetch(asked)).json()) as { decisions?: { why?: string }[] }
-      return decisions?.at(-1)?.why ?? 'The receiver was not called.'
+      const [decision] = await new Control(control).decisions({ service: SERVICES.receiver, limit: 1 })
+      return decision?.why ?? 'The receiver was not called.'
     },
     async close() {
       if (control !== undefined || urls.size === 0) return
@@ -117,17 +121,15 @@ export async function gcloudTarget(): Promise<Target> {
 /** Where gcloud leads. */
 async function findCloud(): Promise<Cloud> {
   if (Bun.which('gcloud') === null) {
-    throw new GcloudError(
-      'The target gcloud needs the Google Cloud CLI: https://cloud.google.com/sdk/docs/install',
-    )
+    throw failed('The target gcloud needs the Google Cloud CLI: https://cloud.google.com/sdk/docs/install')
   }
   const [account, project, runRegion, computeRegion] = await Promise.all(
     ['account', 'project', 'run/region', 'compute/region'].map((property) =>
       gcloud('config', 'get-value', property),
     ),
   )
-  if (!account) throw new GcloudError('gcloud has no account. Sign in with: gcloud auth login')
-  if (!project) throw new GcloudError('gcloud has no project. Choose one with: gcloud config set project ID')
+  if (!account) throw failed('gcloud has no account. Sign in with: gcloud auth login')
+  if (!project) throw failed('gcloud has no project. Choose one with: gcloud config set project ID')
   const region = runRegion || computeRegion || DEFAULT_REGION
   return { project, region, control: await emulatorBehind(process.env.http_proxy) }
 }
@@ -171,7 +173,7 @@ async function removeOwn({ project, region }: Cloud, account: string): Promise<v
 
 function requireOwn(own: boolean, what: string, project: string): void {
   if (own) return
-  throw new GcloudError(
+  throw failed(
     `Project ${project} has a ${what} that the walkthrough did not make, and it is left alone. Delete it yourself, or choose another project.`,
   )
 }
@@ -190,30 +192,42 @@ async function list(...args: string[]): Promise<readonly string[]> {
   return (await gcloud(...args)).split('\n').filter(Boolean)
 }
 
-/** Tries again for a while where what was just made is not known everywhere yet. Google's sentences, facts 6.9. */
-async function patiently(patience: number, work: () => Promise<string>): Promise<string> {
+/** Runs gcloud again for a while where what was just made is not known everywhere yet. Google's sentences, facts 6.9. */
+async function patiently(patience: number, ...args: readonly string[]): Promise<void> {
   const until = performance.now() + patience
   for (;;) {
-    try {
-      return await work()
-    } catch (error) {
-      const passing = error instanceof GcloudError && /does not exist|may not exist/.test(error.message)
-      if (!passing || performance.now() >= until) throw error
-      await sleep(BETWEEN_TRIES)
-    }
+    const { exitCode, stderr } = await run(args)
+    if (exitCode === 0) return
+    const passing = /does not exist|may not exist/.test(stderr)
+    if (!passing || performance.now() >= until) throw failedBy(args, stderr)
+    await sleep(BETWEEN_TRIES)
   }
 }
 
-/** Runs gcloud without questions. Resolves with what it prints. */
-async function gcloud(...args: string[]): Promise<string> {
+/** What gcloud prints. */
+async function gcloud(...args: readonly string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await run(args)
+  if (exitCode === 0) return stdout.trimEnd()
+  throw failedBy(args, stderr)
+}
+
+/** Runs gcloud without questions. */
+async function run(args: readonly string[]) {
   const child = Bun.spawn(['gcloud', ...args, '--quiet'], { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
   const [stdout, stderr, exitCode] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
     child.exited,
   ])
-  if (exitCode === 0) return stdout.trimEnd()
-  throw new GcloudError(`gcloud ${args.join(' ')}\n${stderr.trim()}`)
+  return { stdout, stderr, exitCode }
+}
+
+function failedBy(args: readonly string[], stderr: string): InvokerError {
+  return failed(`gcloud ${args.join(' ')}\n${stderr.trim()}`)
+}
+
+function failed(sentence: string): InvokerError {
+  return new InvokerError('ERR_PROGRAM', sentence)
 }
 
 /** As a person would type it. */

@@ -1,12 +1,41 @@
 /** Requests to an emulator by the names that it stands for, on Node.js and Bun alike. */
 import { request } from 'node:http'
 import { buffer } from 'node:stream/consumers'
+import { InvokerError, reasonOf } from '../errors/errors.ts'
 
 export interface SendOptions {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | Uint8Array
+  /** How long the answer may take to begin, milliseconds. Default: for ever. */
+  readonly timeout?: number
 }
+
+/** One request for a URL of Google's, or of a service. Redirects are not followed. */
+export type Fetch = (
+  url: string,
+  init: {
+    readonly method?: string
+    readonly headers?: Record<string, string>
+    readonly body?: string
+    readonly redirect?: 'manual'
+  },
+) => Promise<Response>
+
+/**
+ * Google's names lead to the emulator that listens there.
+ *
+ * @throws {InvokerError} ERR_NO_EMULATOR where nothing does
+ */
+export function throughEmulator(emulator: string): Fetch {
+  return (url, { redirect: _, ...options }) =>
+    send(emulator, url, options).catch((cause: unknown) => {
+      throw noEmulator(emulator, cause)
+    })
+}
+
+/** Google's names mean what this machine or network says. */
+export const byName: Fetch = (url, init) => fetch(url, { ...init, redirect: 'manual' })
 
 /**
  * Sends one request through the emulator as a proxy: `url` is the whole of what is asked for, whatever its scheme, and
@@ -15,7 +44,7 @@ export interface SendOptions {
 export function send(emulator: string, url: string, options: SendOptions = {}): Promise<Response> {
   const { hostname, port } = new URL(emulator)
   const { host, origin, pathname, search } = new URL(url)
-  const { body, method = body === undefined ? 'GET' : 'POST', headers = {} } = options
+  const { body, method = body === undefined ? 'GET' : 'POST', headers = {}, timeout } = options
   return new Promise((resolve, reject) => {
     const sent = request({
       host: hostname.replace(/^\[|\]$/g, ''),
@@ -31,7 +60,9 @@ export function send(emulator: string, url: string, options: SendOptions = {}): 
         ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }),
       },
       agent: false,
+      ...(timeout === undefined ? {} : { timeout }),
     })
+    sent.on('timeout', () => sent.destroy(new Error(`no answer within ${(timeout ?? 0) / 1000} s`)))
     sent.on('error', reject)
     sent.on('response', (incoming) => {
       buffer(incoming).then((bytes) => {
@@ -44,5 +75,23 @@ export function send(emulator: string, url: string, options: SendOptions = {}): 
       }, reject)
     })
     sent.end(body)
+  })
+}
+
+/** The value of a JSON text; the text itself where it is none, undefined for nothing. */
+export function parsed(text: string): unknown {
+  if (text === '') return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+export function noEmulator(emulator: string, cause: unknown): InvokerError {
+  const { origin } = new URL(emulator)
+  return new InvokerError('ERR_NO_EMULATOR', `no emulator answers at ${origin} (${reasonOf(cause)}).`, {
+    mend: 'Start it with "bun run emulator", or say where it is with --url.',
+    cause,
   })
 }

@@ -1,0 +1,128 @@
+/** The emulator's own API, `/_emulator/`, of one that runs. */
+import { z } from 'zod'
+import type { ExplainedDecision } from '../decision/decision.ts'
+import { InvokerError } from '../errors/errors.ts'
+import { noEmulator, parsed, send } from './http.ts'
+
+const facts = z.object({
+  project: z.string(),
+  projectNumber: z.string(),
+  region: z.string(),
+  /** The person who owns the project. */
+  account: z.string(),
+  /** Scheme of a service's URL. */
+  scheme: z.enum(['http', 'https']),
+  /** False where other hosts than Google's are not passed on: the emulator does that for its own machine only. */
+  tunnels: z.boolean(),
+})
+/** What an emulator says of itself. */
+export type EmulatorFacts = z.infer<typeof facts>
+
+const services = z.object({
+  services: z.array(z.object({ name: z.string(), region: z.string(), url: z.string() })),
+})
+export type ListedService = z.infer<typeof services>['services'][number]
+
+const decisions = z.object({ decisions: z.array(z.custom<ExplainedDecision>()) })
+const absent = z.object({ members: z.array(z.string()), roles: z.array(z.string()) })
+const minted = z.object({ token: z.string() })
+const ending = z.object({ pid: z.int().positive() })
+const refusal = z.object({ error: z.string() })
+
+export interface ControlOptions {
+  /** How long it may take to answer, milliseconds. Default: for ever. */
+  readonly timeout?: number
+}
+
+/** Every call throws an {@link InvokerError}: ERR_NO_EMULATOR, ERR_NOT_EMULATOR, or ERR_CONTROL in the emulator's words. */
+export class Control {
+  readonly url: string
+  readonly #options: ControlOptions
+
+  constructor(url: string, options: ControlOptions = {}) {
+    this.url = new URL(url).origin
+    this.#options = options
+  }
+
+  environment(): Promise<EmulatorFacts> {
+    return this.#ask(facts, '/_emulator/environment')
+  }
+
+  /** PEM of the certificate that programs have to trust where they speak TLS with it. */
+  async certificate(): Promise<string> {
+    return (await this.#send('/_emulator/ca.pem')).text()
+  }
+
+  async services(): Promise<readonly ListedService[]> {
+    return (await this.#ask(services, '/_emulator/services')).services
+  }
+
+  /** Oldest first. `limit` keeps that many of the newest, 100 if not given. */
+  async decisions(
+    query: { readonly service?: string | undefined; readonly limit?: number } = {},
+  ): Promise<readonly ExplainedDecision[]> {
+    const { service, limit } = query
+    const asked = new URLSearchParams({
+      ...(service === undefined ? {} : { service }),
+      ...(limit === undefined ? {} : { limit: String(limit) }),
+    })
+    return (await this.#ask(decisions, `/_emulator/decisions?${asked}`)).decisions
+  }
+
+  /** An ID token, as the account's own metadata server would give it. */
+  async token(serviceAccount: string, audience: string): Promise<string> {
+    return (await this.#ask(minted, '/_emulator/tokens', { serviceAccount, audience })).token
+  }
+
+  /** What a policy names and does not exist there: of a service, or of the project. */
+  absent(
+    bindings: readonly { readonly role: string; readonly members: readonly string[] }[],
+    service: boolean,
+  ): Promise<z.infer<typeof absent>> {
+    return this.#ask(absent, '/_emulator/absent', { service, bindings })
+  }
+
+  /** One request as a product of Google's makes it. */
+  push(request: object): Promise<unknown> {
+    return this.#ask(z.unknown(), '/_emulator/push', request)
+  }
+
+  async advance(milliseconds: number): Promise<void> {
+    await this.#ask(z.unknown(), '/_emulator/clock', { advance: milliseconds })
+  }
+
+  async reset(): Promise<void> {
+    await this.#ask(z.unknown(), '/_emulator/reset', {})
+  }
+
+  /** Asks it to end. Resolves with the id of the process that is ending. */
+  async shutdown(): Promise<number> {
+    return (await this.#ask(ending, '/_emulator/shutdown', {})).pid
+  }
+
+  async #ask<S extends z.ZodType>(shape: S, path: string, body?: object): Promise<z.output<S>> {
+    const read = shape.safeParse(parsed(await (await this.#send(path, body)).text()))
+    if (!read.success) throw notEmulator(this.url)
+    return read.data
+  }
+
+  /** A GET, or a POST of JSON. */
+  async #send(path: string, body?: object): Promise<Response> {
+    const response = await send(this.url, `${this.url}${path}`, {
+      ...this.#options,
+      ...(body ? { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) } : {}),
+    }).catch((cause: unknown) => {
+      throw noEmulator(this.url, cause)
+    })
+    if (response.ok) return response
+    const { status } = response
+    const said = refusal.safeParse(parsed(await response.text())).data?.error
+    throw said === undefined ? notEmulator(this.url) : new InvokerError('ERR_CONTROL', said, { status })
+  }
+}
+
+function notEmulator(url: string): InvokerError {
+  return new InvokerError('ERR_NOT_EMULATOR', `what answers at ${url} is not the emulator.`, {
+    mend: 'Say where it is with --url.',
+  })
+}
