@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { decodeJwt } from 'jose'
 import { DockerComposeEnvironment, type StartedDockerComposeEnvironment, Wait } from 'testcontainers'
 import { ACTS } from './acts.ts'
-import { block, commands, rows, section } from './readme.fixture.ts'
+import { block, commands, page, rows, section } from './pages.fixture.ts'
 
 setDefaultTimeout(60_000)
 
@@ -18,7 +18,7 @@ const SERVING = [
   'sending-service-id-token',
   'sending-service-own-account',
 ]
-const IN_CONTAINERS = section('In containers')
+const IN_CONTAINERS = section(page('docs/compose.md'), 'The five acts in containers')
 const STAYING = ['emulator', ...SERVING]
 const COMPUTE = '123456789012-compute@developer.gserviceaccount.com'
 const OWN = 'calling-service-sa@demo-project.iam.gserviceaccount.com'
@@ -135,7 +135,7 @@ describe.skipIf(!engine)('docker compose up', () => {
       expect(await whoami.text()).toContain(COMPUTE)
     })
 
-    test("the README's lines, typed as they stand there, print what it says", () => {
+    test('the lines of docs/compose.md, typed as they stand there, print what it says', () => {
       const at = { 8080: urls.emulator, 8081: urls.sender, 8082: urls.receiver }
       const type = (line: string) => {
         const here = Object.entries(at).reduce(
@@ -205,7 +205,7 @@ describe.skipIf(!engine)('docker compose up', () => {
       expect(metadata('receiving-service', email, '169.254.169.254')).toBe(`200 ${COMPUTE}`)
     })
 
-    test('the files of certificates that the README names are there for every service', () => {
+    test('the files of certificates that docs/compose.md names are there for every service', () => {
       const files = [...new Set(IN_CONTAINERS.match(/\/ca\/[\w.]+/g))]
       expect(files).not.toEqual([])
       const program = `for (const file of ${JSON.stringify(files)}) console.log(await Bun.file(file).exists())`

@@ -1,4 +1,4 @@
-/** The emulator as a container, with real containers beside it; and the README's example, as Vitest under Node.js runs it. */
+/** The emulator as a container, with real containers beside it; and the example of docs/testing.md, as Vitest under Node.js runs it. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -45,7 +45,7 @@ function run(
 const engine = run(['docker', 'info']).code === 0
 if (!engine) console.log('SKIPPED: the emulator as a container: no Docker engine answers')
 const node = Bun.which('node')
-if (!node) console.log("SKIPPED: the README's example under Vitest: there is no Node.js")
+if (!node) console.log('SKIPPED: the example of docs/testing.md under Vitest: there is no Node.js')
 
 beforeAll(() => {
   if (!engine) return
@@ -185,7 +185,7 @@ function testcontainersFor(executable: string): string {
   return major > 22 || (major === 22 && minor >= 22) ? 'testcontainers' : 'testcontainers-11'
 }
 
-describe.skipIf(!engine || !node)("the README's example", () => {
+describe.skipIf(!engine || !node)('the example of docs/testing.md', () => {
   const EXAMPLE = join(ROOT, 'examples/testing/container.ts')
   const folder = mkdtempSync(join(tmpdir(), 'invoker-vitest-'))
   afterAll(() => {
@@ -207,7 +207,7 @@ CMD ["sh", "-c", "echo root:$PASSWORD | chpasswd && exec /usr/sbin/sshd -D -o Pe
       })
       if (sshd.code !== 0)
         return console.log(
-          `SKIPPED: the README's example: no image that forwards ports: ${sshd.output.slice(-300)}`,
+          `SKIPPED: the example of docs/testing.md: no image that forwards ports: ${sshd.output.slice(-300)}`,
         )
 
       const bun = [process.execPath, 'run', 'build:testing']

@@ -1,28 +1,32 @@
-/** The README, executed and compared as it stands. Its tutorial with gcloud is in readme-tutorial.test.ts. */
+/**
+ * The README and what it was cut into, executed and compared as they stand. The tutorial with gcloud is in gcloud-page.test.ts, what
+ * needs no preparation in fences.test.ts.
+ */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parse } from 'yaml'
 import type { z } from 'zod'
 import { configure, SETTINGS } from '../emulator/config.ts'
 import { type CloudRun, connectEmulator } from '../emulator/testing/testing.ts'
 import { settings as receiverSettings } from '../receiver/config.ts'
 import { settings as senderSettings } from '../sender/config.ts'
 import { ACTS } from '../walkthrough/acts.ts'
-import { block, blocks, codes, commands, README, ROOT, rows, section } from '../walkthrough/readme.fixture.ts'
-import { addressOf, Person, type Started } from './readme.fixture.ts'
+import { block, blocks, codes, commands, page, ROOT, rows, section } from '../walkthrough/pages.fixture.ts'
+import { addressOf, Person, type Started } from './person.fixture.ts'
 
 setDefaultTimeout(60_000)
 
 const missing = ['bash', 'curl', 'node', 'npm'].filter((program) => Bun.which(program) === null)
-if (missing.length > 0) console.log(`SKIPPED: the README's commands: no ${missing.join(', ')} here`)
+if (missing.length > 0)
+  console.log(`SKIPPED: the commands of the README and docs/processes.md: no ${missing.join(', ')} here`)
 const possible = missing.length === 0
 const compose = Bun.which('docker') !== null && Bun.spawnSync(['docker', 'compose', 'version']).success
-if (!compose) console.log("SKIPPED: the README's override of docker-compose.yml: no docker compose here")
+if (!compose) console.log('SKIPPED: the override of docs/compose.md: no docker compose here')
 
 /** The schema of each variable that the sender or the receiver reads. */
 const SERVICES: Readonly<Record<string, z.ZodType>> = { ...senderSettings, ...receiverSettings }
 
+const README = page('README.md')
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
 const manifest: {
   readonly scripts: Readonly<Record<string, string>>
@@ -41,7 +45,7 @@ afterAll(async () => {
 })
 
 describe('See it', () => {
-  const SEE_IT = section('See it')
+  const SEE_IT = section(README, 'See it')
 
   test.skipIf(!possible)('npm start prints what is shown, the dots apart', async () => {
     const [{ line } = { line: '' }] = commands(block(SEE_IT, 'npm start'))
@@ -66,11 +70,12 @@ function patternOf(text: string): string {
     .replaceAll(RegExp.escape(dots), '\\n[\\s\\S]*\\n')
 }
 
-describe('In containers', () => {
+describe('docs/compose.md', () => {
+  const COMPOSE = page('docs/compose.md')
   const HEAD = '| | where | try |'
 
   test('the ports are those of docker-compose.yml, and so are the variables that name others', () => {
-    const text = section('In containers')
+    const text = section(COMPOSE, 'The five acts in containers')
     const published = [...read('docker-compose.yml').matchAll(/\$\{(\w+_PORT):-(\d+)\}/g)]
     expect(codes(text).filter((code) => /^[A-Z]+_PORT$/.test(code))).toEqual(
       published.map(([, name = '']) => name),
@@ -81,18 +86,35 @@ describe('In containers', () => {
         .sort(),
     ).toEqual(published.map(([, , port]) => `\`localhost:${port}\``).sort())
   })
+
+  test.skipIf(!compose)('the override puts one image in the place of another, and leaves the rest', () => {
+    const override = join(person().home, 'docker-compose.override.yml')
+    writeFileSync(override, block(COMPOSE, 'docker-compose.override.yml').text)
+    const config = (...files: readonly string[]) => {
+      const flags = files.flatMap((file) => ['--file', file])
+      const run = Bun.spawnSync(['docker', 'compose', ...flags, 'config', '--format=json'], { cwd: ROOT })
+      if (!run.success) throw new Error(String(run.stderr))
+      return JSON.parse(String(run.stdout))
+    }
+    const before = config('docker-compose.yml')
+    const after = config('docker-compose.yml', override)
+    const { build: _, ...receiver } = before.services['receiving-service']
+    before.services['receiving-service'] = { ...receiver, image: 'my-service' }
+    expect(after).toEqual(before)
+  })
 })
 
-describe('Your own services', () => {
-  const OWN = section('Your own services')
+describe('docs/processes.md', () => {
+  const PROCESSES = page('docs/processes.md')
 
   describe.skipIf(!possible)('processes on your machine', () => {
+    const OWN = section(PROCESSES, 'Processes on your machine')
     const ORDERS = 'orders-sa@demo-project.iam.gserviceaccount.com'
     const billing = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response('an invoice') })
     let emulator: Started
     let somebody: Person
     let cloud: CloudRun
-    /** The README's ports, and those that are free here. */
+    /** The page's ports, and those that are free here. */
     let ports: Readonly<Record<string, string>> = { 3000: String(billing.port), 4000: '9', 9000: '0' }
     const here = (line: string) => line.replace(/\b(3000|4000|8080|9000)\b/g, (port) => ports[port] ?? port)
     const [asked = '', asOrders = ''] = commands(block(OWN, 'node orders.js')).map(({ line }) => line)
@@ -105,7 +127,7 @@ describe('Your own services', () => {
       const [, own = ''] = await emulator.match(/http:\/\/\S+:(\d+) {2}metadata server of programs .* orders/)
       ports = { 8080: address.port, 9000: own }
       cloud = await connectEmulator(address.origin)
-      // The README leaves it to the reader. This one has Google's library and nothing of the emulator.
+      // The page leaves it to the reader. This one has Google's library and nothing of the emulator.
       const library = JSON.stringify(join(ROOT, 'package.json'))
       writeFileSync(
         join(somebody.home, 'orders.js'),
@@ -132,28 +154,22 @@ new GoogleAuth({ projectId: 'demo-project' }).getIdTokenClient(new URL(url).orig
       await cloud.grant('billing', ORDERS)
       expect(await run()).toEqual(['200 an invoice\n'])
     })
-  })
 
-  test.skipIf(!compose)('the override puts one image in the place of another, and leaves the rest', () => {
-    const override = join(person().home, 'docker-compose.override.yml')
-    writeFileSync(override, block(OWN, 'docker-compose.override.yml').text)
-    const config = (...files: readonly string[]) => {
-      const flags = files.flatMap((file) => ['--file', file])
-      const run = Bun.spawnSync(['docker', 'compose', ...flags, 'config', '--format=json'], { cwd: ROOT })
-      if (!run.success) throw new Error(String(run.stderr))
-      return JSON.parse(String(run.stdout))
-    }
-    const before = config('docker-compose.yml')
-    const after = config('docker-compose.yml', override)
-    const { build: _, ...receiver } = before.services['receiving-service']
-    before.services['receiving-service'] = { ...receiver, image: 'my-service' }
-    expect(after).toEqual(before)
+    test('a project is given back as files, and the emulator ends by command', async () => {
+      const [exports = '', down = ''] = commands(block(PROCESSES, 'emulator down')).map(({ line }) => line)
+      const folder = join(somebody.home, 'my-project')
+      await somebody.succeeds([exports.replace('my-project', folder)], { INVOKER_PORT: ports[8080] ?? '' })
+      expect(readdirSync(folder, { recursive: true }).join(' ')).toContain('billing')
+      await somebody.succeeds([down], { INVOKER_PORT: ports[8080] ?? '' })
+      const left = await fetch(`http://127.0.0.1:${ports[8080]}/`).catch(() => 'nobody')
+      expect(left).toBe('nobody')
+    })
   })
 })
 
-describe('In your tests', () => {
+describe('docs/testing.md', () => {
   test('the examples are those of examples/testing, which are run there', () => {
-    const shown = blocks(section('In your tests')).filter(({ kind }) => kind === 'ts')
+    const shown = blocks(page('docs/testing.md')).filter(({ kind }) => kind.startsWith('ts '))
     const folder = 'examples/testing'
     const examples = readdirSync(join(ROOT, folder)).map((name) => read(join(folder, name)))
     expect(shown).not.toEqual([])
@@ -161,10 +177,10 @@ describe('In your tests', () => {
   })
 })
 
-describe('Configuration', () => {
-  const CONFIGURATION = section('Configuration')
+describe('docs/settings.md', () => {
+  const SETTING = page('docs/settings.md')
 
-  const variables = rows(CONFIGURATION, '| variable | | default |').map(([names = '', , value = '']) => ({
+  const variables = rows(SETTING, '| variable | | default |').map(([names = '', , value = '']) => ({
     names: codes(names),
     value: value.replaceAll('`', ''),
   }))
@@ -189,7 +205,7 @@ describe('Configuration', () => {
     expect(wrong).toEqual([])
   })
 
-  const flags = rows(CONFIGURATION, '| flag | | default |').map(([names = '', , value = '']) => ({
+  const flags = rows(SETTING, '| flag | | default |').map(([names = '', , value = '']) => ({
     settings: [...names.matchAll(/--([a-z-]+)/g)].map(([, flag]) =>
       SETTINGS.find((setting) => setting.flag === flag),
     ),
@@ -213,28 +229,10 @@ describe('Configuration', () => {
 })
 
 test('what it is made of: every package of package.json is named, and no other', () => {
-  const named = codes(section('What it is made of')).filter((code) => /^[@a-z]/.test(code))
+  const named = codes(section(README, 'What it is made of')).filter((code) => /^[@a-z]/.test(code))
   const packages = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies }).map(
     // A second version of one stands under another name.
     ([name, version]) => /^npm:(.+)@/.exec(version)?.[1] ?? name,
   )
   expect([...new Set(named)].sort()).toEqual([...new Set(packages)].sort())
-})
-
-test('each script that is named is one of package.json', () => {
-  const named = [...README.matchAll(/\b(?:npm|bun) (?:run (?:-s )?([a-z:]+)|(start))\b/g)]
-  const scripts = new Set(named.map(([, run, start]) => run ?? start))
-  expect([...scripts].filter((name) => !name || !(name in manifest.scripts))).toEqual([])
-  expect(scripts).toContain('emulator')
-})
-
-test('each link leads to a file or folder of the checkout', () => {
-  const links = [...README.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path = '']) => path)
-  expect(links).not.toEqual([])
-  expect(links.filter((path) => !existsSync(join(ROOT, path)))).toEqual([])
-})
-
-test('each YAML block is YAML', () => {
-  for (const { text } of blocks(README).filter(({ kind }) => kind === 'yaml'))
-    parse(text, { logLevel: 'error' })
 })

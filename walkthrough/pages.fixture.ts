@@ -1,9 +1,9 @@
-/** For tests: the README as it stands, by section, block and table. */
+/** For tests: the README and the pages of docs/ as they stand, by section, block and table. */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 export interface Block {
-  /** What stands after the three backticks, such as `sh background`. */
+  /** What stands after the three backticks: the language, such as `console`, and words about what runs it. */
   readonly kind: string
   /** Without the newline before the closing backticks. */
   readonly text: string
@@ -12,18 +12,22 @@ export interface Block {
 export interface Command {
   /** Whole, with its continued lines. */
   readonly line: string
-  /** What the README shows beneath it; undefined where that is nothing. */
+  /** What the page shows beneath it; undefined where that is nothing. */
   readonly prints: string | undefined
 }
 
 /** The checkout's folder. */
 export const ROOT = fileURLToPath(new URL('..', import.meta.url))
-export const README = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
 
-/** What stands under a heading, up to the next one. @throws when there is no such heading */
-export function section(heading: string): string {
-  const found = README.split(/^## /m).find((text) => text.startsWith(`${heading}\n`))
-  if (found === undefined) throw new Error(`the README has no section ${JSON.stringify(heading)}`)
+/** A page by its path in the checkout, such as `docs/compose.md`. */
+export function page(path: string): string {
+  return readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
+}
+
+/** What stands under a heading of a page, up to the next one. @throws when there is no such heading */
+export function section(page: string, heading: string): string {
+  const found = page.split(/^## /m).find((text) => text.startsWith(`${heading}\n`))
+  if (found === undefined) throw new Error(`there is no section ${JSON.stringify(heading)}`)
   return found
 }
 
@@ -38,7 +42,7 @@ export function blocks(text: string): readonly Block[] {
 /** The only block with these words in it. @throws when there is none, or another */
 export function block(text: string, words: string): Block {
   const [found, another] = blocks(text).filter((each) => each.text.includes(words))
-  if (!found || another) throw new Error(`the README has ${found ? 'two blocks' : 'no block'} with ${words}`)
+  if (!found || another) throw new Error(`there are ${found ? 'two blocks' : 'no blocks'} with ${words}`)
   return found
 }
 
@@ -59,7 +63,7 @@ export function commands({ kind, text }: Block): readonly Command[] {
 export function rows(text: string, head: string): readonly (readonly string[])[] {
   const lines = text.split('\n')
   const start = lines.indexOf(head)
-  if (start === -1) throw new Error(`the README has no table with the head ${head}`)
+  if (start === -1) throw new Error(`there is no table with the head ${head}`)
   const end = lines.findIndex((line, at) => at > start && !line.startsWith('|'))
   return lines.slice(start + 2, end).map((line) =>
     line

@@ -1,32 +1,33 @@
-/** The README's tutorial with gcloud: every line of it, in its order, in one shell, as it stands there. */
+/** The tutorial of docs/gcloud.md: every line of it, in its order, in one shell, as it stands there. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { type Block, block, blocks, codes, commands, section } from '../walkthrough/readme.fixture.ts'
-import { addressOf, Person, type Started } from './readme.fixture.ts'
+import { type Block, block, blocks, codes, commands, page, section } from '../walkthrough/pages.fixture.ts'
+import { addressOf, Person, type Started } from './person.fixture.ts'
 
 /** Twenty runs of gcloud, a second or two each; two images besides where there is an engine. Milliseconds. */
 const PATIENCE = 15 * 60_000
 
-const TUTORIAL = section('With gcloud: the tutorial')
-const background = blocks(TUTORIAL).filter(({ kind }) => kind === 'sh background')
-const steps = stepsOf(blocks(TUTORIAL).filter(({ kind }) => kind !== 'sh background'))
+const TUTORIAL = section(page('docs/gcloud.md'), 'The tutorial')
+const isLeftRunning = ({ kind }: Block) => kind.startsWith('sh background')
+const background = blocks(TUTORIAL).filter(isLeftRunning)
+const steps = stepsOf(blocks(TUTORIAL).filter((each) => !isLeftRunning(each)))
 const [takesBack = ''] = codes(TUTORIAL).filter((code) => code.startsWith('eval '))
 
 const missing = ['gcloud', 'curl', 'bash', 'node', 'npm'].filter((program) => Bun.which(program) === null)
-if (missing.length > 0) console.log(`SKIPPED: the README's tutorial: no ${missing.join(', ')} here`)
+if (missing.length > 0) console.log(`SKIPPED: docs/gcloud.md: no ${missing.join(', ')} here`)
 const engine =
   missing.length === 0 && Bun.which('docker') !== null && Bun.spawnSync(['docker', 'info']).success
 if (missing.length === 0 && !engine)
-  console.log("SKIPPED: the README's tutorial in containers: no Docker engine answers")
+  console.log('SKIPPED: docs/gcloud.md in containers: no Docker engine answers')
 
 interface Step {
   readonly lines: readonly string[]
-  /** What the last of them prints; undefined where the README does not show that. */
+  /** What the last of them prints; undefined where the page does not show that. */
   readonly prints: string | undefined
 }
 
 test('the tutorial has nothing but commands, and what the last one before prints', () => {
   expect(background).toHaveLength(1)
-  expect(new Set(blocks(TUTORIAL).map(({ kind }) => kind))).toEqual(new Set(['sh background', 'sh', 'text']))
+  expect(new Set(blocks(TUTORIAL).map(({ kind }) => kind.split(' ')[0]))).toEqual(new Set(['sh', 'text']))
   expect(steps.filter(({ prints }) => prints !== undefined).length).toBe(
     blocks(TUTORIAL).filter(({ kind }) => kind === 'text').length,
   )
@@ -58,7 +59,7 @@ describe.each(runtimes)('on $runtime', ({ possible, builds, variables }) => {
   afterAll(() => person?.leaves(), PATIENCE)
 
   test.skipIf(!possible)(
-    'each command succeeds and prints what the README shows; the log says why one was refused',
+    'each command succeeds and prints what the page shows; the log says why one was refused',
     async () => {
       const { port } = await addressOf(emulator)
       const marks = 'printenv http_proxy CLOUDSDK_CONFIG || echo nothing'
@@ -73,7 +74,9 @@ describe.each(runtimes)('on $runtime', ({ possible, builds, variables }) => {
       }
       // facts 1.2: Cloud Run's own sentence.
       expect(printed[at]).toContain('The request was not authenticated.')
-      expect(emulator.output()).toContain(`\n${block(section('How it works'), '403 GET').text}\n`)
+      expect(emulator.output()).toContain(
+        `\n${block(section(page('README.md'), 'How it works'), '403 GET').text}\n`,
+      )
 
       const [built, pointed, , left] = printed.slice(-4)
       expect(built?.includes('sha256:')).toBe(builds)

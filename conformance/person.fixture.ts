@@ -1,8 +1,8 @@
-/** For tests: a person who reads the README, at a machine where they have never done anything else. */
+/** For tests: a person who reads the pages, at a machine where they have never done anything else. */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
-import { ROOT } from '../walkthrough/readme.fixture.ts'
+import { ROOT } from '../walkthrough/pages.fixture.ts'
 
 /** What the key sends. */
 const CTRL_C = '\x03'
@@ -33,7 +33,7 @@ export interface Ran {
 
 export class Person {
   /** Their home, where nothing is yet. */
-  readonly home = mkdtempSync(join(tmpdir(), 'invoker-readme-'))
+  readonly home = mkdtempSync(join(tmpdir(), 'invoker-pages-'))
   readonly #variables: Readonly<Record<string, string | undefined>>
   readonly #running = new Set<Started>()
 
