@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { addedRoles, initiallyEnabled } from './catalogue/apis.ts'
+import { aliasesOf, directoryOf } from './catalogue/hosts.ts'
 import { Google } from './client/google.ts'
 import { type Config, type ConfigInput, configure } from './config.ts'
 import { createControl } from './control/control.ts'
@@ -15,16 +17,14 @@ import type { RoomBindings } from './front/request.ts'
 import { createFront, type Front, type Listener, type ListenOptions } from './front/server.ts'
 import { createIngress } from './ingress/ingress.ts'
 import { applyManifests, readManifests } from './manifests.ts'
-import { createIssuer } from './products/issuer/issuer.ts'
-import { createMetadata } from './products/metadata/metadata.ts'
-import { createApis } from './products/products.ts'
+import { catalogue } from './products/catalogue.ts'
+import { createProducts, type Products } from './products/products.ts'
 import { createBuilder } from './runtime/builder.ts'
 import { instanceOf } from './runtime/contract.ts'
 import { createDockerRuntime } from './runtime/docker.ts'
 import { createDockerBuilder } from './runtime/docker-builder.ts'
 import { instanceEnvironment } from './runtime/environment.ts'
 import { createExternalRuntime } from './runtime/external.ts'
-import { googleHosts } from './runtime/google-hosts.ts'
 import { localImages } from './runtime/local-images.ts'
 import { createProcessRuntime } from './runtime/process.ts'
 import type { ConnectInstance, InstanceConnection, LogLine, OnLog } from './runtime/runtime.ts'
@@ -104,6 +104,8 @@ export async function startEmulator(
     owner: config.account,
     groups: new Map(Object.entries(config.group)),
     domains: new Map(Object.entries(config.domain)),
+    enabledServices: initiallyEnabled(catalogue),
+    addedRoles: addedRoles(catalogue),
     ...(config.data === undefined ? {} : { data: config.data }),
   })
 
@@ -146,7 +148,7 @@ export async function startEmulator(
       return { close: async () => void (await Promise.all([plain.close(), secure.close()])) }
     },
     hosts: () => [
-      ...googleHosts(REGIONS),
+      ...aliasesOf(catalogue, REGIONS),
       ...state.services.list().flatMap((service) => serviceHosts(service, state.place)),
     ],
   })
@@ -188,7 +190,8 @@ export async function startEmulator(
       fallbacks: Object.keys(localImages()),
     }),
   }
-  const apis = createApis({ state, runtime, builds, log })
+  const directory = directoryOf(catalogue)
+  const apis = await createProducts({ state, runtime, builds, log })
   const google = ownersGoogle(state, apis.app)
   const applyAll = async () => {
     putProviders(state, config.workloadIdentityPoolProviders)
@@ -216,9 +219,8 @@ export async function startEmulator(
   const googleDoor = lazily(() => listen({ host: '127.0.0.1', port: 0, google: true }))
   front = createFront(
     {
-      metadata: room(createMetadata({ state, runtime })),
-      issuer: room(createIssuer({ state, log })),
-      apis: room(apis.app),
+      directory,
+      product: (name) => room(apis.at(name)),
       console: room(
         createControl({
           state,
@@ -293,7 +295,7 @@ export async function startEmulator(
       const listener = await listenAs(service, host, Number(port))
       instances[service] = `http://${shown(host)}:${listener.port}`
     }
-    await apis.restore()
+    await apis.start()
     await applyAll()
     return {
       url: `http://${shown(host)}:${main.port}`,
@@ -333,7 +335,7 @@ function asSetting(error: unknown): never {
 }
 
 /** Google's APIs of this process, called by the project's owner, without a connection. */
-function ownersGoogle(state: State, app: ReturnType<typeof createApis>['app']): Google {
+function ownersGoogle(state: State, app: Products['app']): Google {
   return new Google({
     project: state.place.projectId,
     region: state.region,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { directoryOf } from '../catalogue/hosts.ts'
 import { createJudge } from './destination.ts'
 import { ask } from './front.fixture.ts'
 import { createProxy } from './proxy.ts'
@@ -95,7 +96,7 @@ test('a name is resolved once: it cannot lead elsewhere between the question and
   const ingress: RawRoom = { handle: async () => {}, upgrade: async () => {} }
   const authority = () => Promise.reject(new Error('nothing is encrypted here'))
   const elsewhere = createProxy({ authority, now: Date.now })
-  const rooms: Rooms = { metadata: web, issuer: web, apis: web, console: web, ingress, elsewhere }
+  const rooms: Rooms = { directory: directoryOf([]), product: () => web, console: web, ingress, elsewhere }
   let times = 0
   const front = createFront(rooms, () => {}, {
     // Only the first answer is a server that listens; a second one would be this machine's own metadata server.

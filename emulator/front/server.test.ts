@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { directoryOf } from '../catalogue/hosts.ts'
 import { createFront, type Front, type Listener, type RawRoom, type Rooms } from './server.ts'
 
 const web = (name: string) => ({ fetch: () => new Response(name) })
@@ -7,9 +8,10 @@ const raw: RawRoom = {
   upgrade: async (_request, socket) => void socket.destroy(),
 }
 const rooms: Rooms = {
-  metadata: web('metadata'),
-  issuer: web('issuer'),
-  apis: web('apis'),
+  directory: directoryOf([
+    { name: 'metadata', hosts: [], paths: /^\/(?:computeMetadata|$)/, serves: [], leavesOut: [] },
+  ]),
+  product: web,
   console: web('console'),
   ingress: raw,
   elsewhere: { ...raw, connect: async (_request, _destination, socket) => void socket.destroy() },

@@ -8,6 +8,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Server as Acceptor, AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
+import type { Directory } from '../catalogue/hosts.ts'
 import { canonicalAddress, canonicalHost } from './addresses.ts'
 import { createJudge, type Destination, type DestinationOptions } from './destination.ts'
 import { hostTrouble, NOT_FOR_SERVICES, originTrouble, ownNames } from './guard.ts'
@@ -28,9 +29,9 @@ export interface RawRoom {
 }
 
 export interface Rooms {
-  readonly metadata: WebRoom
-  readonly issuer: WebRoom
-  readonly apis: WebRoom
+  readonly directory: Directory
+  /** What a product of the directory speaks by. */
+  readonly product: (name: string) => WebRoom
   readonly console: WebRoom
   readonly ingress: RawRoom
   /** Requests of this machine's own programs for hosts that are not Google's. */
@@ -108,7 +109,7 @@ export function createFront(
       }
       const serve = async (request: ReadRequest, outgoing: ServerResponse) => {
         const { incoming, host, target } = request
-        const room = roomFor(host, target)
+        const room = roomFor(rooms.directory, host, target)
         if (room === 'ingress') return rooms.ingress.handle({ ...request, outgoing })
         if (room !== 'local') return web(request, room, incoming, outgoing)
         if (request.absolute) {
@@ -118,7 +119,7 @@ export function createFront(
           if (destination.kind === 'refused') return refuse(outgoing, destination.status, destination.message)
         }
         // A listener without a control API shows a browser what it shows everyone.
-        const local = roomForPath(target, options.control === true && wantsPage(incoming))
+        const local = roomForPath(rooms.directory, target, options.control === true && wantsPage(incoming))
         const trouble =
           hostTrouble(request, isOwn) ??
           (local === 'console' ? (options.control ? originTrouble(request) : NOT_FOR_SERVICES) : undefined)
@@ -135,7 +136,7 @@ export function createFront(
       server.on('checkContinue', answer)
       server.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
         const request = read(incoming)
-        const named = request && roomFor(request.host, request.target)
+        const named = request && roomFor(rooms.directory, request.host, request.target)
         const room = named === 'local' && request?.absolute ? 'elsewhere' : named
         if (!request || (room !== 'ingress' && room !== 'elsewhere')) return refuseSocket(socket)
         rooms[room].upgrade(request, socket, head).catch((error: unknown) => fault(error, log, socket))
@@ -150,7 +151,7 @@ export function createFront(
           peers.set(inner, from)
           server.emit('connection', inner)
         }
-        const name = roomFor(request.host, '/')
+        const name = roomFor(rooms.directory, request.host, '/')
         const destination: Promise<Destination> = options.standsFor
           ? Promise.resolve({ kind: 'refused', status: 403, message: NO_PROXY })
           : name === 'local'
@@ -198,7 +199,8 @@ function webListener(rooms: Rooms) {
   )
   return (request: FrontRequest, room: LocalRoom, incoming: IncomingMessage, outgoing: ServerResponse) => {
     const { host, scheme, peer } = request
-    routes.set(incoming, { room: rooms[room], bindings: { host, scheme, peer } })
+    const spoken = room === 'console' ? rooms.console : rooms.product(room.product)
+    routes.set(incoming, { room: spoken, bindings: { host, scheme, peer } })
     spellHeaders(outgoing)
     void listener(incoming, outgoing)
   }

@@ -6,9 +6,11 @@
 import { type ConditionContext, compileCondition } from './condition.ts'
 import { explainRefusal, shortName } from './explain.ts'
 import { type Membership, memberMeant, membership } from './membership.ts'
+import type { Policy } from './policy.ts'
 import { indexFor, type ReadBinding, readPolicy } from './policy-index.ts'
 import { memberOf } from './principal.ts'
 import type { Answer, Question } from './question.ts'
+import { broughtRole } from './roles.ts'
 
 export type { Answer, AttachedPolicy, Directory, Question } from './question.ts'
 
@@ -37,13 +39,12 @@ function direct({ permission, policies }: Question, who: Membership): Found | un
   return undefined
 }
 
-/** Unconditional bindings whose members take the directory, and those of custom roles. */
-function indirect({ permission, policies, roles }: Question, who: Membership): Found | undefined {
+/** Unconditional bindings whose members take the directory, and those of roles that come with the question. */
+function indirect(question: Question, who: Membership): Found | undefined {
+  const { permission, policies } = question
   for (const { resource, policy } of policies) {
-    const custom = readPolicy(policy).custom.filter(
-      ({ role, condition }) => !condition && roles?.get(role)?.permissions.has(permission),
-    )
-    for (const binding of [...indexFor(policy, permission).indirect, ...custom]) {
+    const more = bindingsOf(policy, question).filter(({ condition }) => !condition)
+    for (const binding of [...indexFor(policy, permission).indirect, ...more]) {
       const text = memberMeant(binding.members, who)
       if (text !== undefined) return { resource, binding, text }
     }
@@ -52,17 +53,23 @@ function indirect({ permission, policies, roles }: Question, who: Membership): F
 }
 
 function conditional(question: Question, who: Membership): Found | undefined {
-  const { permission, policies, roles } = question
+  const { permission, policies } = question
   for (const { resource, policy } of policies) {
-    const custom = readPolicy(policy).custom.filter(
-      ({ role, condition }) => condition && roles?.get(role)?.permissions.has(permission),
-    )
-    for (const binding of [...indexFor(policy, permission).conditional, ...custom]) {
+    const more = bindingsOf(policy, question).filter(({ condition }) => condition)
+    for (const binding of [...indexFor(policy, permission).conditional, ...more]) {
       const text = memberMeant(binding.members, who)
       if (text !== undefined && holds(binding, question)) return { resource, binding, text }
     }
   }
   return undefined
+}
+
+/** Bindings of roles that come with the question. */
+function bindingsOf(policy: Policy, question: Question): readonly ReadBinding[] {
+  if (!question.roles?.size && !question.added?.size) return []
+  return readPolicy(policy).bindings.filter(({ role }) =>
+    broughtRole(role, question)?.permissions.has(question.permission),
+  )
 }
 
 function holds({ condition }: ReadBinding, context: ConditionContext): boolean {

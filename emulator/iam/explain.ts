@@ -6,7 +6,7 @@ import { type Membership, memberMeant } from './membership.ts'
 import { type ReadBinding, type ReadMember, readPolicy } from './policy-index.ts'
 import { memberOf, type Principal } from './principal.ts'
 import type { Question } from './question.ts'
-import { findRole, type ResourceKind, suggestedRole } from './roles.ts'
+import { findRole, permits, type ResourceKind, suggestedRole } from './roles.ts'
 
 /** Members shown of a long binding, and near misses told. */
 const SHOWN = 3
@@ -17,14 +17,14 @@ const PROJECT = /^\/\/cloudresourcemanager\.googleapis\.com\/projects\/([^/]+)$/
 
 /** First the check that sums up, with its mend; then one for each binding whose role holds the permission. */
 export function explainRefusal(question: Question, who: Membership): readonly Check[] {
-  const { principal, permission, policies, roles } = question
+  const { principal, permission, policies } = question
   const looked: Check[] = []
   const misses: Miss[] = []
   for (const { resource, policy } of policies) {
     for (const binding of readPolicy(policy).bindings) {
-      const role = binding.predefined ?? findRole(binding.role, roles)
+      const role = findRole(binding.role, question)
       const place = placeName(resource)
-      if (role?.permissions.has(permission)) looked.push(lookedAt(binding, place, question, who))
+      if (permits(binding.role, permission, question)) looked.push(lookedAt(binding, place, question, who))
       misses.push(...nearMisses(binding, place, role !== undefined, question, who))
     }
   }
@@ -84,10 +84,10 @@ function nearMisses(
   question: Question,
   who: Membership,
 ): readonly Miss[] {
-  const { permission, principal, roles } = question
+  const { permission, principal } = question
   const { role, members } = binding
   const meant = memberMeant(binding.members, who)
-  if (findRole(role, roles)?.permissions.has(permission)) {
+  if (permits(role, permission, question)) {
     const trouble = meant === undefined ? undefined : conditionTrouble(binding, question)
     if (trouble !== undefined) return [{ distance: 0, text: trouble }]
     return members.flatMap((member) => {

@@ -5,7 +5,7 @@
  */
 import { formatMember, type Member, parseMember } from './members.ts'
 import type { BindingCondition, Policy } from './policy.ts'
-import { isCustomRole, isKnownPermission, PREDEFINED_ROLES, type Role } from './roles.ts'
+import { isKnownPermission, PREDEFINED_ROLES, type Role } from './roles.ts'
 
 /** A member as the policy spells it, and what it means; undefined when it is no member at all. */
 export interface ReadMember {
@@ -15,7 +15,7 @@ export interface ReadMember {
 
 export interface ReadBinding {
   readonly role: string
-  /** Undefined for a custom role, whose definition comes in with each question, and for one that nobody knows. */
+  /** Undefined for a role whose definition comes in with each question, and for one that nobody knows. */
   readonly predefined: Role | undefined
   readonly members: readonly ReadMember[]
   readonly condition: BindingCondition | undefined
@@ -38,8 +38,6 @@ export interface PermissionIndex {
 
 interface ReadPolicy {
   readonly bindings: readonly ReadBinding[]
-  /** Bindings of custom roles. */
-  readonly custom: readonly ReadBinding[]
   readonly byPermission: Map<string, PermissionIndex>
 }
 
@@ -56,8 +54,7 @@ export function readPolicy(policy: Policy): ReadPolicy {
       condition,
     }),
   )
-  const custom = bindings.filter(({ role }) => isCustomRole(role))
-  const read: ReadPolicy = { bindings, custom, byPermission: new Map() }
+  const read: ReadPolicy = { bindings, byPermission: new Map() }
   readPolicies.set(policy, read)
   return read
 }

@@ -2,7 +2,7 @@
 import type { Check, GrantingBinding } from '../decision/decision.ts'
 import type { Policy } from './policy.ts'
 import type { Principal } from './principal.ts'
-import type { Roles } from './roles.ts'
+import type { MoreRoles } from './roles.ts'
 
 /** A policy and what it is attached to: a full resource name such as `//cloudresourcemanager.googleapis.com/projects/p`. */
 export interface AttachedPolicy {
@@ -19,7 +19,7 @@ export interface Directory {
   readonly domains: ReadonlyMap<string, readonly string[]>
 }
 
-export interface Question extends Directory {
+export interface Question extends Directory, MoreRoles {
   readonly principal: Principal
   /** Such as `run.routes.invoke`. */
   readonly permission: string
@@ -27,8 +27,6 @@ export interface Question extends Directory {
   readonly policies: readonly AttachedPolicy[]
   /** Milliseconds since the epoch: what `request.time` is. */
   readonly now: number
-  /** Custom roles, by full name. */
-  readonly roles?: Roles
   /** Tags on the resource, for conditions. */
   readonly tags?: ReadonlyMap<string, string>
 }

@@ -111,7 +111,7 @@ describe('facts 6.9: where a role can be granted', () => {
     ['projects/p/roles/caller', 'service', true],
     ['projects/p/roles/other', 'service', false],
   ] as const)('%s on a %s: %p', (role, kind, expected) => {
-    expect(grantableOn(role, kind, custom)).toBe(expected)
+    expect(grantableOn(role, kind, { roles: custom })).toBe(expected)
   })
 })
 

@@ -4,19 +4,46 @@
  */
 import table from './roles.json' with { type: 'json' }
 
-/** A permission that the emulator's APIs ask for: a row of roles.json. */
-export type Permission = keyof typeof table.permissions
+/** A permission that the emulator's APIs ask for: a row of roles.json, or one that a product adds. */
+export type Permission = keyof typeof table.permissions | AddedPermission
+
+declare const added: unique symbol
+/** A permission of a product that Google's table here does not have. Made by {@link addedPermission}. */
+export type AddedPermission = string & { readonly [added]: true }
+
+/** @throws {Error} for a name that is not spelled as a permission: `toy.things.get` */
+export function addedPermission(name: string): AddedPermission {
+  if (isPermissionName(name)) return name
+  throw new Error(`Expected a permission such as toy.things.get, got ${JSON.stringify(name)}.`)
+}
+
+function isPermissionName(name: string): name is AddedPermission {
+  return /^[a-z][a-z0-9]*\.[A-Za-z]+\.[A-Za-z]+$/.test(name)
+}
 
 export interface Role {
   readonly title: string
   readonly permissions: ReadonlySet<string>
+  /** Kinds of resources whose policies may grant it, beside a project's: of roles that products add. */
+  readonly grantableOn?: ReadonlySet<string>
 }
 
 /** Roles by full name: `roles/run.invoker`, `projects/p/roles/caller`. */
 export type Roles = ReadonlyMap<string, Role>
 
-/** What carries a policy here: a Cloud Run service, a service account, or a project (folders and organizations alike). */
-export type ResourceKind = 'service' | 'serviceAccount' | 'project'
+/** Roles beside Google's table. */
+export interface MoreRoles {
+  /** Custom ones. */
+  readonly roles?: Roles
+  /** Those of products that add their own, and what roles of the table hold of such products. */
+  readonly added?: Roles
+}
+
+/**
+ * What carries a policy: a Cloud Run service, a service account, a project (folders and organizations alike), or a kind that
+ * a product adds, on which its own roles say whether they can be granted.
+ */
+export type ResourceKind = 'service' | 'serviceAccount' | 'project' | (string & {})
 
 export const PREDEFINED_ROLES: Roles = new Map(
   Object.entries(table.titles).map(([name, title]) => {
@@ -34,7 +61,7 @@ const BASIC_ROLES: ReadonlySet<string> = new Set(['roles/owner', 'roles/editor',
 // Inferred from the role reference ("lowest-level resource where you can grant this role"); basic and security roles
 // are offered on every resource that has a policy.
 const ANYWHERE = [...BASIC_ROLES, 'roles/iam.securityAdmin', 'roles/iam.securityReviewer']
-const GRANTABLE: Readonly<Record<'service' | 'serviceAccount', ReadonlySet<string>>> = {
+const GRANTABLE: Readonly<Record<string, ReadonlySet<string>>> = {
   service: new Set([
     ...ANYWHERE,
     'roles/run.admin',
@@ -64,9 +91,21 @@ const USUAL_ROLE: ReadonlyMap<string, string> = new Map([
   ['iam.serviceAccounts.getAccessToken', 'roles/iam.serviceAccountTokenCreator'],
 ])
 
-/** A role by its full name; predefined ones first, then those passed in. */
-export function findRole(name: string, custom?: Roles): Role | undefined {
-  return PREDEFINED_ROLES.get(name) ?? (isCustomRole(name) ? custom?.get(name) : undefined)
+/** A role by its full name: predefined ones first, then those passed in. */
+export function findRole(name: string, more: MoreRoles = {}): Role | undefined {
+  return PREDEFINED_ROLES.get(name) ?? broughtRole(name, more)
+}
+
+/** What is passed in under a name. A custom role cannot stand in for one of Google's. */
+export function broughtRole(name: string, { roles, added }: MoreRoles): Role | undefined {
+  return (isCustomRole(name) ? roles : added)?.get(name)
+}
+
+/** Does the role hold the permission, by Google's table or by what is passed in? */
+export function permits(role: string, permission: string, more: MoreRoles): boolean {
+  return [PREDEFINED_ROLES.get(role), broughtRole(role, more)].some(
+    (found) => found?.permissions.has(permission) === true,
+  )
 }
 
 export function isCustomRole(name: string): boolean {
@@ -88,13 +127,15 @@ export function isKnownPermission(permission: string): permission is Permission 
  * On a project, a role of a service that the emulator does not serve is taken on trust: it exists at Google, as far as we
  * know, and permits nothing here.
  */
-export function grantableOn(role: string, kind: ResourceKind, custom?: Roles): boolean {
-  if (isCustomRole(role)) return custom?.has(role) === true
-  if (kind !== 'project') return GRANTABLE[kind].has(role)
+export function grantableOn(role: string, kind: ResourceKind, more: MoreRoles = {}): boolean {
+  const brought = broughtRole(role, more)
+  if (isCustomRole(role)) return brought !== undefined
+  if (kind !== 'project')
+    return (GRANTABLE[kind]?.has(role) ?? ANYWHERE.includes(role)) || brought?.grantableOn?.has(kind) === true
   // Legacy bucket and object roles are for buckets alone.
   if (PREDEFINED_ROLES.has(role)) return !role.startsWith('roles/storage.legacy')
   const [, service] = FOREIGN_ROLE.exec(role) ?? []
-  return service !== undefined && !COMPLETE_SERVICES.has(service)
+  return brought !== undefined || (service !== undefined && !COMPLETE_SERVICES.has(service))
 }
 
 /** The role to suggest to someone who lacks this permission: the usual one, or else the narrowest that can be granted there. */

@@ -2,7 +2,7 @@
 import { compileCondition } from './condition.ts'
 import { formatMember, type Member, type MemberRefusal, parseMember } from './members.ts'
 import type { Binding, BindingCondition, Policy } from './policy.ts'
-import { grantableOn, isBasicRole, isCustomRole, type ResourceKind, type Roles } from './roles.ts'
+import { grantableOn, isBasicRole, isCustomRole, type MoreRoles, type ResourceKind } from './roles.ts'
 
 /** A policy as a caller sends it. */
 export interface PolicyInput {
@@ -11,14 +11,12 @@ export interface PolicyInput {
   readonly bindings?: readonly Binding[]
 }
 
-export interface ValidationOptions {
+export interface ValidationOptions extends MoreRoles {
   readonly resourceKind: ResourceKind
   /** Is there a service account of this (lower-case) email? Not asked for Google's own agents, which are always there. */
   readonly accountExists: (email: string) => boolean
   /** Is this (lower-case) email a group's? Only to say so where it is given another prefix. */
   readonly groupExists?: (email: string) => boolean
-  /** Custom roles, by full name. */
-  readonly roles?: Roles
   /** The policy that would be replaced. */
   readonly existing?: Policy
 }
@@ -112,8 +110,8 @@ function firstTrouble(bindings: readonly Binding[], options: ValidationOptions):
   return undefined
 }
 
-function roleTrouble(role: string, { resourceKind, roles }: ValidationOptions): string | undefined {
-  if (grantableOn(role, resourceKind, roles)) return undefined
+function roleTrouble(role: string, { resourceKind, ...more }: ValidationOptions): string | undefined {
+  if (grantableOn(role, resourceKind, more)) return undefined
   // Inferred for custom roles; the other sentence is facts 6.9.
   return isCustomRole(role)
     ? `Role (${role}) does not exist in the resource's hierarchy.`

@@ -1,9 +1,11 @@
 /** For tests: Cloud Storage and Cloud Build over a state of their own, and a builder that does as it is told. */
+import { initiallyEnabled } from '../catalogue/apis.ts'
 import type { Builder, BuildRequest, BuildResult } from '../runtime/builder.ts'
 import { ObjectStore } from '../state/objects.ts'
 import { State } from '../state/state.ts'
+import { catalogue } from './catalogue.ts'
 import { type Answer, NUMBER, OWNER, PROJECT, RecordingRuntime } from './products.fixture.ts'
-import { type Apis, createApis } from './products.ts'
+import { createProducts, type Products } from './products.ts'
 
 export type Body = string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>
 
@@ -17,7 +19,7 @@ export interface Ask {
 export interface Yard {
   readonly state: State
   readonly objects: ObjectStore
-  readonly apis: Apis
+  readonly apis: Products
   readonly builder: ToldBuilder
   readonly lines: string[]
   /** One call; a path is asked for on the emulator's own name, a URL on the host that it names. */
@@ -73,12 +75,18 @@ export async function openYard(data?: string): Promise<Yard> {
     clock: Date.now,
     groups: new Map(),
     domains: new Map(),
+    enabledServices: initiallyEnabled(catalogue),
     ...(data === undefined ? {} : { data }),
   })
   const objects = await ObjectStore.open(state, data)
   const builder = new ToldBuilder()
   const runtime = new RecordingRuntime()
-  const apis = createApis({ state, runtime, builds: { objects, builder }, log: (line) => lines.push(line) })
+  const apis = await createProducts({
+    state,
+    runtime,
+    builds: { objects, builder },
+    log: (line) => lines.push(line),
+  })
   const token = (member: string) => {
     const [, email = ''] = /^(?:user|serviceAccount):(.+)$/.exec(member) ?? []
     const account = state.serviceAccount(email)

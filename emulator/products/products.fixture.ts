@@ -1,9 +1,11 @@
 /** For tests: the APIs over a state in memory, and a runtime that records what it is asked. */
+import { initiallyEnabled } from '../catalogue/apis.ts'
 import type { Runtime, StartResult } from '../runtime/runtime.ts'
 import { serviceKey } from '../state/names.ts'
 import type { Revision, ServiceName } from '../state/resources.ts'
 import { State } from '../state/state.ts'
-import { type Apis, createApis } from './products.ts'
+import { catalogue } from './catalogue.ts'
+import { createProducts, type Products } from './products.ts'
 
 export const PROJECT = 'demo-project'
 export const NUMBER = '123456789012'
@@ -67,7 +69,7 @@ export class RecordingRuntime implements Runtime {
 export interface World {
   readonly state: State
   readonly runtime: RecordingRuntime
-  readonly apis: Apis
+  readonly apis: Products
   readonly lines: string[]
   /** Lets time pass, in milliseconds. */
   pass(milliseconds: number): void
@@ -94,6 +96,7 @@ async function firstState(): Promise<State> {
     clock: () => time.now,
     groups: new Map(),
     domains: new Map(),
+    enabledServices: initiallyEnabled(catalogue),
   })
   const state = await shared
   state.reset()
@@ -105,7 +108,7 @@ export async function openWorld(): Promise<World> {
   const lines: string[] = []
   const runtime = new RecordingRuntime()
   const state = await firstState()
-  const apis = createApis({ state, runtime, log: (line) => lines.push(line) })
+  const apis = await createProducts({ state, runtime, log: (line) => lines.push(line) })
   const token = (member: string) => {
     const [, email = ''] = /^(?:user|serviceAccount):(.+)$/.exec(member) ?? []
     const account = state.serviceAccount(email)

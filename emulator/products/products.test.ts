@@ -102,18 +102,21 @@ describe('answers', () => {
     expect(await response.text()).not.toContain('\n')
   })
 
-  test('facts gcloud 4.2: a path that is not served is a JSON 404 that names it, logged once', async () => {
+  test('facts gcloud 4.2: what is not served is a JSON 4xx that names it and what is, logged once', async () => {
     for (const _ of [1, 2]) {
       const { status, body } = await world.get('http://run.googleapis.com/v1/unknown/thing?a=b')
-      expect(status).toBe(404)
-      expect(body.error).toMatchObject({ code: 404, status: 'NOT_FOUND' })
-      expect(body.error.message).toContain('GET /v1/unknown/thing')
+      // Not 404: gcloud and people read that as "your project, or your job, is not there".
+      expect(status).toBe(400)
+      expect(body.error).toMatchObject({ code: 400, status: 'UNIMPLEMENTED' })
+      expect(body.error.message).toMatch(
+        /^The emulator does not serve GET \/v1\/unknown\/thing of run\.googleapis\.com; of the Cloud Run Admin API it serves services/,
+      )
     }
     expect(world.lines).toEqual(['GET /v1/unknown/thing on run.googleapis.com is not served'])
   })
 
   test('under a Google name only its own API answers', async () => {
-    expect((await world.get(`http://compute.googleapis.com/v1/projects/${PROJECT}`)).status).toBe(404)
+    expect((await world.get(`http://compute.googleapis.com/v1/projects/${PROJECT}`)).status).toBe(400)
     expect(
       (await world.get(`http://cloudresourcemanager.googleapis.com/v1/projects/${PROJECT}`)).status,
     ).toBe(200)

@@ -1,4 +1,5 @@
 /** Who calls an API, and what they may do: access tokens to principals, and permissions over the policies of a resource. */
+import type { Api } from '../catalogue/product.ts'
 import { decide } from '../iam/decide.ts'
 import { parseMember } from '../iam/members.ts'
 import { memberOf, type Principal } from '../iam/principal.ts'
@@ -6,11 +7,26 @@ import type { AttachedPolicy, Directory } from '../iam/question.ts'
 import type { Permission } from '../iam/roles.ts'
 import { projectResource, serviceResource } from '../state/names.ts'
 import type { Bucket } from '../state/objects.ts'
-import type { AccessTokens, Accounts, IdentityPools, Placed, Projects, Timed } from '../state/parts.ts'
+import type {
+  AccessTokens,
+  Accounts,
+  AddedRoles,
+  IdentityPools,
+  Placed,
+  Projects,
+  Timed,
+} from '../state/parts.ts'
 import type { AccessToken, Project, Service, ServiceAccount } from '../state/resources.ts'
 import { ApiError, denied, errorInfo } from './errors.ts'
 
-export type CallerState = AccessTokens & Accounts & Directory & IdentityPools & Placed & Projects & Timed
+export type CallerState = AccessTokens &
+  Accounts &
+  AddedRoles &
+  Directory &
+  IdentityPools &
+  Placed &
+  Projects &
+  Timed
 
 export interface Caller {
   readonly principal: Principal
@@ -25,14 +41,14 @@ const EXPECTED =
 const REALM = 'Bearer realm="https://accounts.google.com/"'
 const PLATFORM_SCOPE = 'https://www.googleapis.com/auth/cloud-platform'
 
-/** The caller that an `Authorization` header names. `api` is the service asked, such as `run.googleapis.com`. */
-export function authenticate(state: CallerState, authorization: string | undefined, api: ApiName): Caller {
+/** The caller that an `Authorization` header names, to the API that was asked. */
+export function authenticate(state: CallerState, authorization: string | undefined, api: Api): Caller {
   if (!authorization) {
     throw new ApiError(
       'UNAUTHENTICATED',
       `Request is missing required authentication credential. ${EXPECTED}`,
       {
-        details: [errorInfo('CREDENTIALS_MISSING', 'googleapis.com', { service: api })],
+        details: [errorInfo('CREDENTIALS_MISSING', 'googleapis.com', { service: api.name })],
         challenge: REALM,
       },
     )
@@ -44,13 +60,13 @@ export function authenticate(state: CallerState, authorization: string | undefin
     // Google tells a foreign kind of token from an expired one; the sentence is the same.
     const reason = token?.startsWith('ya29.') ? 'ACCESS_TOKEN_EXPIRED' : 'ACCESS_TOKEN_TYPE_UNSUPPORTED'
     throw new ApiError('UNAUTHENTICATED', `Request had invalid authentication credentials. ${EXPECTED}`, {
-      details: [errorInfo(reason, 'googleapis.com', { service: api })],
+      details: [errorInfo(reason, 'googleapis.com', { service: api.name })],
       challenge: `${REALM}, error="invalid_token"`,
     })
   }
   if (!hasScope(holder.scopes, api)) {
     throw new ApiError('PERMISSION_DENIED', 'Request had insufficient authentication scopes.', {
-      details: [errorInfo('ACCESS_TOKEN_SCOPE_INSUFFICIENT', 'googleapis.com', { service: api })],
+      details: [errorInfo('ACCESS_TOKEN_SCOPE_INSUFFICIENT', 'googleapis.com', { service: api.name })],
       challenge: `${REALM}, error="insufficient_scope", scope="${PLATFORM_SCOPE}"`,
     })
   }
@@ -61,12 +77,22 @@ export function authenticate(state: CallerState, authorization: string | undefin
 /** Does the caller hold the permission by one of these policies? */
 export function holds(
   state: CallerState,
-  { principal }: Pick<Caller, 'principal'>,
+  caller: Pick<Caller, 'principal'>,
   permission: Permission,
   policies: readonly AttachedPolicy[],
 ): boolean {
-  const { groups, domains } = state
-  return decide({ principal, permission, policies, groups, domains, now: state.clock() }).allowed
+  return holdsAny(state, caller, permission, policies)
+}
+
+/** The same of whatever a caller may ask about; what is no permission nobody holds. */
+export function holdsAny(
+  state: CallerState,
+  { principal }: Pick<Caller, 'principal'>,
+  permission: string,
+  policies: readonly AttachedPolicy[],
+): boolean {
+  const { groups, domains, addedRoles: added } = state
+  return decide({ principal, permission, policies, groups, domains, added, now: state.clock() }).allowed
 }
 
 /** The policies that count for a project: its own. Nothing stands above it here. */
@@ -108,34 +134,16 @@ export function iamDenied(permission: Permission): ApiError {
   ])
 }
 
-/** The APIs served, with the titles that Google's sentences name them by. */
-export const API_TITLES = {
-  'run.googleapis.com': 'Cloud Run Admin API',
-  'iam.googleapis.com': 'Identity and Access Management (IAM) API',
-  'iamcredentials.googleapis.com': 'IAM Service Account Credentials API',
-  'cloudresourcemanager.googleapis.com': 'Cloud Resource Manager API',
-  'serviceusage.googleapis.com': 'Service Usage API',
-  'compute.googleapis.com': 'Compute Engine API',
-  'logging.googleapis.com': 'Cloud Logging API',
-  'cloudbuild.googleapis.com': 'Cloud Build API',
-  'storage.googleapis.com': 'Cloud Storage API',
-  'artifactregistry.googleapis.com': 'Artifact Registry API',
-} as const
-
-export type ApiName = keyof typeof API_TITLES
-
 /** facts 6.9: an API that the project has not enabled. */
-export function requireEnabled(project: Project, api: ApiName): void {
-  // Inferred: Service Usage itself always answers, or nothing could ever be enabled.
-  if (api === 'serviceusage.googleapis.com' || project.enabledServices.includes(api)) return
+export function requireEnabled(project: Project, { name, title, enabled }: Api): void {
+  if (enabled === 'always' || project.enabledServices.includes(name)) return
   const { projectId } = project
-  const title = API_TITLES[api]
-  const activationUrl = `https://console.developers.google.com/apis/api/${api}/overview?project=${projectId}`
+  const activationUrl = `https://console.developers.google.com/apis/api/${name}/overview?project=${projectId}`
   const message = `${title} has not been used in project ${projectId} before or it is disabled. Enable it by visiting ${activationUrl} then retry. If you enabled this API recently, wait a few minutes for the action to propagate to our systems and retry.`
   throw denied(message, [
     errorInfo('SERVICE_DISABLED', 'googleapis.com', {
       consumer: `projects/${projectId}`,
-      service: api,
+      service: name,
       serviceTitle: title,
       containerInfo: projectId,
       activationUrl,
@@ -177,21 +185,8 @@ function principalOf(
   }
 }
 
-/** Scopes beside cloud-platform that one API takes too. */
-const OWN_SCOPES: Partial<Record<ApiName, readonly string[]>> = {
-  'iamcredentials.googleapis.com': ['https://www.googleapis.com/auth/iam'],
-  'compute.googleapis.com': [
-    'https://www.googleapis.com/auth/compute',
-    'https://www.googleapis.com/auth/compute.readonly',
-  ],
-  'logging.googleapis.com': [
-    'https://www.googleapis.com/auth/logging.admin',
-    'https://www.googleapis.com/auth/logging.read',
-  ],
-}
-
 /** A token without any scope on record was issued without limits. */
-function hasScope(scopes: readonly string[], api: ApiName): boolean {
+function hasScope(scopes: readonly string[], { scopes: own = [] }: Api): boolean {
   if (scopes.length === 0 || scopes.includes(PLATFORM_SCOPE)) return true
-  return OWN_SCOPES[api]?.some((scope) => scopes.includes(scope)) === true
+  return own.some((scope) => scopes.includes(scope))
 }

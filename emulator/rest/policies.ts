@@ -4,9 +4,9 @@ import { z } from 'zod'
 import { newEtag, sameEtag } from '../iam/etag.ts'
 import { type Binding, EMPTY_POLICY, type Policy } from '../iam/policy.ts'
 import type { AttachedPolicy } from '../iam/question.ts'
-import { isKnownPermission, type ResourceKind } from '../iam/roles.ts'
+import type { ResourceKind } from '../iam/roles.ts'
 import { normalisePolicy, validatePolicy } from '../iam/validate.ts'
-import { type Caller, type CallerState, holds } from './caller.ts'
+import { type Caller, type CallerState, holdsAny } from './caller.ts'
 import { ApiError, invalid } from './errors.ts'
 import { bytes, int, message, strings, text } from './messages.ts'
 import type { RandomBytes } from './route.ts'
@@ -95,6 +95,7 @@ export function setPolicy(
     resourceKind: holder.kind,
     accountExists: (email) => state.serviceAccount(email) !== undefined,
     groupExists: (email) => state.groups.has(email),
+    added: state.addedRoles,
     existing,
   })
   if (violation) throw new ApiError(violation.status, violation.message)
@@ -112,9 +113,7 @@ export function testPermissions(
 ): { readonly permissions?: readonly string[] } {
   const wildcard = permissions.find((permission) => permission.includes('*'))
   if (wildcard !== undefined) throw invalid(`Permission ${wildcard} is not valid for this resource.`)
-  const held = permissions.filter(
-    (permission) => isKnownPermission(permission) && holds(state, caller, permission, policies),
-  )
+  const held = permissions.filter((permission) => holdsAny(state, caller, permission, policies))
   return held.length ? { permissions: held } : {}
 }
 

@@ -1,11 +1,13 @@
 /** Routes in Google's own spelling, and everything that happens before a handler: who calls, is the API on, what do they say. */
 import type { Context, Hono, Next } from 'hono'
 import type { z } from 'zod'
+import { servesUnder } from '../catalogue/hosts.ts'
+import type { Api, Declaration } from '../catalogue/product.ts'
 import type { RoomEnv } from '../front/request.ts'
 import type { AttachedPolicy } from '../iam/question.ts'
 import type { Permission } from '../iam/roles.ts'
 import type { Project } from '../state/resources.ts'
-import { type ApiName, authenticate, type Caller, type CallerState, holds, requireEnabled } from './caller.ts'
+import { authenticate, type Caller, type CallerState, holds, requireEnabled } from './caller.ts'
 import type { ApiError } from './errors.ts'
 import { readMessage } from './messages.ts'
 
@@ -32,6 +34,8 @@ export interface Call {
   queries(name: string): readonly string[]
   /** The body as a message; `root` as in {@link readMessage}. */
   body<S extends z.ZodType>(schema: S, root?: string): Promise<z.output<S>>
+  /** Goes on only when the project has the API enabled. Projects that the path names have been asked already. */
+  requireEnabled(project: Project): void
   /** Goes on only when the caller holds the permission; otherwise throws what `refusal` makes. */
   authorise(permission: Permission, policies: readonly AttachedPolicy[], refusal: () => ApiError): void
 }
@@ -51,11 +55,12 @@ export interface Router {
  * Routes of one API. Templates are Google's: `/v1/projects/{project}/services/{service}:enable`. A `{project}` or
  * `{namespace}` of the path must have the API enabled.
  */
-export function router(app: Hono<RoomEnv>, state: CallerState, api: ApiName): Router {
+export function router(app: Hono<RoomEnv>, state: CallerState, product: Declaration, api: Api): Router {
   const add = (method: string) => (template: string, handler: Handler) => {
     app.on(method, pathPattern(template), async function served(context: Context<RoomEnv>, next: Next) {
-      if (!hostServes(context.env.host, api)) return next()
-      const call = callOf(context, state, authenticate(state, context.req.header('authorization'), api))
+      if (!servesUnder(product, context.env.host)) return next()
+      const caller = authenticate(state, context.req.header('authorization'), api)
+      const call = callOf(context, state, caller, api)
       const project = projectOf(call, state)
       if (project) requireEnabled(project, api)
       return reply(context, await handler(call))
@@ -85,7 +90,7 @@ const RESPONSE_HEADERS: [string, string][] = [
   ['Alt-Svc', 'h3=":443"; ma=2592000,h3-29=":443"; ma=2592000'],
 ]
 
-function callOf(context: Context<RoomEnv>, state: CallerState, caller: Caller): Call {
+function callOf(context: Context<RoomEnv>, state: CallerState, caller: Caller, api: Api): Call {
   return {
     caller,
     host: context.env.host,
@@ -96,6 +101,7 @@ function callOf(context: Context<RoomEnv>, state: CallerState, caller: Caller): 
     query: (name) => context.req.query(name) || undefined,
     queries: (name) => context.req.queries(name) ?? [],
     body: async (schema, root) => readMessage(schema, await context.req.text(), root),
+    requireEnabled: (project) => requireEnabled(project, api),
     authorise(permission, policies, refusal) {
       if (!holds(state, caller, permission, policies)) throw refusal()
     },
@@ -107,16 +113,6 @@ function pathPattern(template: string): string {
   return template.replace(
     /\{(\w+)\}(:\w+)?/g,
     (_, name: string, method: string = '') => `:${name}{[^/:]+${method}}`,
-  )
-}
-
-/** Paths do not collide, so any other name serves them all; under a Google name only its own API answers. */
-function hostServes(host: string, api: ApiName): boolean {
-  return (
-    !host.endsWith('.googleapis.com') ||
-    host === 'www.googleapis.com' ||
-    host === api ||
-    host.endsWith(`-${api}`)
   )
 }
 

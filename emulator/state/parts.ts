@@ -1,5 +1,6 @@
 /** The state in parts: a room names those that it uses, and gets nothing else. */
 import type { Decision } from '../decision/decision.ts'
+import type { Roles } from '../iam/roles.ts'
 import type { Clock } from '../tokens/clock.ts'
 import type { KeyRing } from '../tokens/keys.ts'
 import type { Collection } from './collection.ts'
@@ -43,6 +44,11 @@ export interface Projects {
   readonly projects: Collection<Project, 'number'>
   /** The project, by id or number. */
   project(idOrNumber: string): Project | undefined
+}
+
+export interface AddedRoles {
+  /** Roles that products add, and what Google's own hold of such products. */
+  readonly addedRoles: Roles
 }
 
 export interface Accounts {

@@ -1,6 +1,7 @@
 /** Everything that the emulator remembers, and the first contents of an empty one. */
 import type { Decision } from '../decision/decision.ts'
 import type { Directory } from '../iam/question.ts'
+import type { Roles } from '../iam/roles.ts'
 import type { Clock } from '../tokens/clock.ts'
 import { KeyRing } from '../tokens/keys.ts'
 import { mintAccessToken, mintUniqueId } from '../tokens/mint.ts'
@@ -39,6 +40,10 @@ export interface StateOptions extends Place {
   /** Members of groups and domains, by email and by name. */
   readonly groups: ReadonlyMap<string, readonly string[]>
   readonly domains: ReadonlyMap<string, readonly string[]>
+  /** Names of the APIs that a new project has enabled. Default none. */
+  readonly enabledServices?: readonly string[]
+  /** Roles that products add, and what Google's own hold of such products. Default none. */
+  readonly addedRoles?: Roles
 }
 
 /** Google's hour for access tokens, in milliseconds. */
@@ -54,6 +59,7 @@ export class State
     parts.Stored,
     Directory,
     parts.Projects,
+    parts.AddedRoles,
     parts.Accounts,
     parts.DeletedAccounts,
     parts.AccountKeys,
@@ -74,6 +80,7 @@ export class State
   readonly clock: Clock
   readonly groups: ReadonlyMap<string, readonly string[]>
   readonly domains: ReadonlyMap<string, readonly string[]>
+  readonly addedRoles: Roles
   readonly store: Store
   readonly projects: Collection<Project, 'number'>
   readonly serviceAccounts: Collection<ServiceAccount, 'uniqueId'>
@@ -108,6 +115,7 @@ export class State
     this.clock = options.clock
     this.groups = options.groups
     this.domains = options.domains
+    this.addedRoles = options.addedRoles ?? new Map()
     this.store = store
     this.keys = keys
     this.projects = store.collection(declared.projects)
@@ -208,7 +216,7 @@ export class State
       if (kept.expireTime <= now) this.accessTokens.delete(key)
   }
 
-  #begin({ projectId, projectNumber, owner }: StateOptions): void {
+  #begin({ projectId, projectNumber, owner, enabledServices = [] }: StateOptions): void {
     const compute = defaultComputeServiceAccount(this.place)
     this.store.transaction(() => {
       this.user(owner)
@@ -233,22 +241,8 @@ export class State
           { role: 'roles/editor', members: [`serviceAccount:${compute}`] },
           { role: 'roles/owner', members: [`user:${owner.toLowerCase()}`] },
         ]),
-        enabledServices: INITIALLY_ENABLED,
+        enabledServices,
       })
     })
   }
 }
-
-/** A rehearsal begins where the tutorial's project stands after `gcloud services enable`; turning one off is an API call. */
-const INITIALLY_ENABLED: readonly string[] = [
-  'cloudbuild.googleapis.com',
-  'cloudresourcemanager.googleapis.com',
-  'compute.googleapis.com',
-  'iam.googleapis.com',
-  'iamcredentials.googleapis.com',
-  'logging.googleapis.com',
-  'run.googleapis.com',
-  'serviceusage.googleapis.com',
-  'storage.googleapis.com',
-  'sts.googleapis.com',
-]

@@ -16,8 +16,9 @@ import {
   TestContainers,
   Wait,
 } from 'testcontainers'
+import { aliasesOf } from '../catalogue/hosts.ts'
+import { catalogue } from '../products/catalogue.ts'
 import { instanceEnvironment } from '../runtime/environment.ts'
-import { googleHosts } from '../runtime/google-hosts.ts'
 import { type Place, serviceHosts } from '../state/names.ts'
 import { trustEnvironment, trustFiles, writeTrust } from '../trust.ts'
 import { connect } from './client.ts'
@@ -114,7 +115,7 @@ export class CloudRunEmulatorContainer extends GenericContainer {
       const hosts = services.flatMap(([name]) =>
         serviceHosts({ project: this.#project, region: this.#region, name }, place),
       )
-      this.withNetworkAliases(...googleHosts([this.#region]), ...hosts)
+      this.withNetworkAliases(...aliasesOf(catalogue, [this.#region]), ...hosts)
     }
 
     const container = await super.start()

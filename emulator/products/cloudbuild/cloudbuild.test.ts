@@ -344,7 +344,7 @@ describe('after a restart', () => {
     before.crash()
 
     const after = await openYard(data)
-    await after.apis.restore()
+    await after.apis.start()
     await after.apis.idle()
     const builds = await Promise.all(ids.map(async (id) => (await after.json('GET', `${BUILDS}/${id}`)).body))
     expect(builds.map(({ status }) => status)).toEqual(['INTERNAL_ERROR', 'INTERNAL_ERROR', 'SUCCESS'])

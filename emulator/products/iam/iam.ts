@@ -3,13 +3,7 @@ import type { iam_v1 } from '@googleapis/iam'
 import { newEtag, sameEtag } from '../../iam/etag.ts'
 import { EMPTY_POLICY, type Policy } from '../../iam/policy.ts'
 import type { Permission } from '../../iam/roles.ts'
-import {
-  accountPolicies,
-  type CallerState,
-  iamDenied,
-  projectPolicies,
-  requireEnabled,
-} from '../../rest/caller.ts'
+import { accountPolicies, type CallerState, iamDenied, projectPolicies } from '../../rest/caller.ts'
 import { ApiError, invalid, notFound } from '../../rest/errors.ts'
 import type { Google } from '../../rest/google.ts'
 import { bool, bytes, message, text } from '../../rest/messages.ts'
@@ -190,7 +184,7 @@ export function accountFor(call: Call, state: CallerState, permission: Permissio
     throw unknownAccount()
   }
   const project = state.project(account.projectId)
-  if (project) requireEnabled(project, 'iam.googleapis.com')
+  if (project) call.requireEnabled(project)
   call.authorise(permission, accountPolicies(state, account), () => iamDenied(permission))
   return account
 }

@@ -149,7 +149,7 @@ describe('OIDC providers', () => {
   })
 
   test('of another kind are refused', async () => {
-    expect((await createProvider({ ...OIDC, aws: { accountId: '1' } })).status).toBe(501)
+    expect((await createProvider({ ...OIDC, aws: { accountId: '1' } })).status).toBe(400)
   })
 })
 

@@ -4,7 +4,7 @@ import { CompactSign, importJWK } from 'jose'
 import { z } from 'zod'
 import type { Permission } from '../../iam/roles.ts'
 import { isGoogleScope } from '../../iam/scopes.ts'
-import { accountPolicies, type Caller, holds, iamDenied, requireEnabled } from '../../rest/caller.ts'
+import { accountPolicies, type Caller, holds, iamDenied } from '../../rest/caller.ts'
 import { type ApiError, badRequest, invalid, notFound } from '../../rest/errors.ts'
 import type { Google, RestState } from '../../rest/google.ts'
 import { bool, bytes, message, strings, text } from '../../rest/messages.ts'
@@ -109,7 +109,7 @@ function impersonated(
   }
   requireOn(state, caller, permission, target, permission)
   const project = state.project(target.projectId)
-  if (project) requireEnabled(project, 'iamcredentials.googleapis.com')
+  if (project) call.requireEnabled(project)
   return target
 }
 

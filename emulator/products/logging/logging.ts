@@ -1,6 +1,6 @@
 /** Cloud Logging API v2: reading what services and the platform logged (`gcloud run services logs read`). */
 import { createHash } from 'node:crypto'
-import { iamDenied, projectPolicies, requireEnabled } from '../../rest/caller.ts'
+import { iamDenied, projectPolicies } from '../../rest/caller.ts'
 import { invalid } from '../../rest/errors.ts'
 import type { Google } from '../../rest/google.ts'
 import { int, message, strings, text } from '../../rest/messages.ts'
@@ -34,7 +34,7 @@ export function logging(routes: Router, { state }: Google<Logs>): void {
       const project = state.project(/^projects\/([^/]+)/.exec(name)?.[1] ?? '')
       call.authorise(PERMISSION, projectPolicies(project), () => iamDenied(PERMISSION))
       if (!project) throw iamDenied(PERMISSION)
-      requireEnabled(project, 'logging.googleapis.com')
+      call.requireEnabled(project)
       return project.projectId
     })
     const matches = logFilter(filter)

@@ -13,7 +13,7 @@ import {
   SERVICES,
   type World,
 } from '../products.fixture.ts'
-import { createApis } from '../products.ts'
+import { createProducts } from '../products.ts'
 
 let world: World
 beforeEach(async () => {
@@ -579,8 +579,8 @@ describe('after a restart', () => {
 
     // The same state under a new emulator: nothing runs yet.
     const runtime = new RecordingRuntime()
-    const apis = createApis({ state: world.state, runtime })
-    await apis.restore()
+    const apis = await createProducts({ state: world.state, runtime })
+    await apis.start()
     await apis.idle()
     const second = during.body.status.latestCreatedRevisionName
     expect(runtime.events).toEqual([`start ${first}`, `start ${second}`, `stop ${first}`, `stopped ${first}`])

@@ -1,6 +1,8 @@
 /** Service Usage API v1: which APIs a project has enabled. */
+import { apisOf } from '../../catalogue/apis.ts'
+import type { Api, Catalogue } from '../../catalogue/product.ts'
 import type { Permission } from '../../iam/roles.ts'
-import { API_TITLES, projectPolicies } from '../../rest/caller.ts'
+import { projectPolicies } from '../../rest/caller.ts'
 import { denied, errorInfo, invalid, notFound } from '../../rest/errors.ts'
 import type { Google } from '../../rest/google.ts'
 import { bool, message, strings, text } from '../../rest/messages.ts'
@@ -16,7 +18,9 @@ const enableMessage = message({})
 const disableMessage = message({ disableDependentServices: bool, checkIfServiceHasUsage: text })
 const batchMessage = message({ serviceIds: strings })
 
-export function serviceUsage(routes: Router, { state, random }: Google): void {
+export function serviceUsage(routes: Router, { state, random }: Google, catalogue: Catalogue): void {
+  const apis = apisOf(catalogue)
+  const showService = serviceDocuments(apis)
   const projectFor = (
     call: Call,
     permission: Permission,
@@ -45,7 +49,7 @@ export function serviceUsage(routes: Router, { state, random }: Google): void {
     const project = projectFor(call, 'serviceusage.services.list', 'list', [])
     const wanted = /^state:(ENABLED|DISABLED)$/.exec(call.query('filter') ?? '')?.[1]
     if (call.query('filter') && !wanted) throw invalid('Request contains an invalid argument.')
-    const names = [...new Set([...project.enabledServices, ...Object.keys(API_TITLES)])].sort()
+    const names = [...new Set([...project.enabledServices, ...apis.keys()])].sort()
     const services = names.map((name) => showService(project, name))
     const { items, nextPageToken } = page(
       wanted ? services.filter((service) => service.state === wanted) : services,
@@ -95,17 +99,18 @@ export function serviceUsage(routes: Router, { state, random }: Google): void {
   )
 }
 
-function showService(
-  { projectNumber, enabledServices }: Project,
-  name: string,
-  state = enabledServices.includes(name) ? 'ENABLED' : 'DISABLED',
-) {
-  const title = Object.entries(API_TITLES).find(([api]) => api === name)?.[1] ?? name
-  return {
-    name: `projects/${projectNumber}/services/${name}`,
-    config: { name, title },
-    state,
-    parent: `projects/${projectNumber}`,
+function serviceDocuments(apis: ReadonlyMap<string, Api>) {
+  return function showService(
+    { projectNumber, enabledServices }: Project,
+    name: string,
+    state = enabledServices.includes(name) ? 'ENABLED' : 'DISABLED',
+  ) {
+    return {
+      name: `projects/${projectNumber}/services/${name}`,
+      config: { name, title: apis.get(name)?.title ?? name },
+      state,
+      parent: `projects/${projectNumber}`,
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 /** Who asks Cloud Storage, and whether they may. Unlike other APIs it knows anonymous callers: public objects are for them. */
+import type { Api } from '../../catalogue/product.ts'
 import { ANONYMOUS } from '../../iam/principal.ts'
 import type { Permission } from '../../iam/roles.ts'
 import {
@@ -17,10 +18,10 @@ import { noSuchBucket, StorageRefusal } from './refusal.ts'
 /** What a refusal says that access is missing to. */
 type Thing = 'object' | 'bucket' | 'project'
 
-export function storageCaller(state: CallerState, authorization: string | undefined): Caller {
+export function storageCaller(state: CallerState, authorization: string | undefined, api: Api): Caller {
   if (!authorization) return { principal: ANONYMOUS, member: 'allUsers', name: 'Anonymous caller' }
   try {
-    return authenticate(state, authorization, 'storage.googleapis.com')
+    return authenticate(state, authorization, api)
   } catch (error) {
     if (!(error instanceof ApiError)) throw error
     if (error.status === 'UNAUTHENTICATED') {

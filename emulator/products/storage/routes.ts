@@ -1,5 +1,7 @@
 /** Routes of Cloud Storage. Its requests and responses are bytes, its errors its own, and it has anonymous callers: so not through `route.ts`. */
 import type { Context, Hono, Next } from 'hono'
+import { servesUnder } from '../../catalogue/hosts.ts'
+import type { Api, Declaration } from '../../catalogue/product.ts'
 import type { RoomEnv } from '../../front/request.ts'
 import type { Permission } from '../../iam/roles.ts'
 import { bucketPolicies, type Caller, type CallerState, holds } from '../../rest/caller.ts'
@@ -7,7 +9,6 @@ import { type Bucket, type ObjectStore, type StoredObject, WriteRefused } from '
 import { denied, requireBucket, storageCaller } from './access.ts'
 import { noSuchObject, refusalResponse, StorageRefusal, type Tongue } from './refusal.ts'
 
-export const STORAGE_API = 'storage.googleapis.com'
 export const BUCKETS = '/storage/v1/b'
 
 export type StorageContext = Context<RoomEnv>
@@ -15,6 +16,8 @@ export type StorageContext = Context<RoomEnv>
 export interface StorageOptions {
   readonly state: CallerState
   readonly objects: ObjectStore
+  readonly product: Declaration
+  readonly api: Api
 }
 
 /** One authenticated call, or an anonymous one. */
@@ -41,12 +44,13 @@ export type Serve = (
 ) => void
 
 export function storageRoutes(app: Hono<RoomEnv>, options: StorageOptions): Serve {
-  const { state } = options
+  const { state, product, api } = options
+  const isStorage = (host: string) => servesUnder(product, host)
   return (methods, path, handler, { tongue = inJson, servedOn = isStorage } = {}) => {
     app.on(methods.split(' '), path, async function stored(c: StorageContext, next: Next) {
       if (!servedOn(c.env.host, c.req.path)) return next()
       try {
-        return await handler(callOf(c, options, storageCaller(state, c.req.header('authorization'))))
+        return await handler(callOf(c, options, storageCaller(state, c.req.header('authorization'), api)))
       } catch (error) {
         const response = refusalResponse(asRefusal(error), tongue(c))
         if (response) return response
@@ -87,10 +91,6 @@ function callOf(c: StorageContext, { state, objects }: StorageOptions, caller: C
 
 function inJson(): Tongue {
   return 'json'
-}
-
-function isStorage(host: string): boolean {
-  return host === STORAGE_API || host === 'www.googleapis.com' || !host.endsWith('.googleapis.com')
 }
 
 function asRefusal(error: unknown): unknown {

@@ -16,7 +16,6 @@ import {
   BUCKETS,
   conditionNotMet,
   type Serve,
-  STORAGE_API,
   type StorageContext,
   type StorageOptions,
   storageRoutes,
@@ -27,8 +26,8 @@ export function storage(app: Hono<RoomEnv>, options: StorageOptions): void {
   const serve = storageRoutes(app, options)
   bucketRoutes(serve, options)
   objectRoutes(serve, options)
-  uploadRoutes(serve, options.objects)
-  xmlRoutes(serve, options.objects)
+  uploadRoutes(serve, options)
+  xmlRoutes(serve, options)
 }
 
 const LIST_LIMIT = 1000
@@ -44,12 +43,12 @@ const bucketMessage = z
   })
   .partial()
 
-function bucketRoutes(serve: Serve, { state, objects }: StorageOptions): void {
+function bucketRoutes(serve: Serve, { state, objects, api }: StorageOptions): void {
   const projectOf = (c: StorageContext) => state.project(c.req.query('project') ?? '')
 
   serve('GET', BUCKETS, ({ c, caller }) => {
     const project = requireProject(state, caller, 'storage.buckets.list', projectOf(c))
-    requireEnabled(project, STORAGE_API)
+    requireEnabled(project, api)
     const prefix = c.req.query('prefix') ?? ''
     const own = objects.buckets
       .list()
@@ -64,7 +63,7 @@ function bucketRoutes(serve: Serve, { state, objects }: StorageOptions): void {
   })
   serve('POST', BUCKETS, async ({ c, caller }) => {
     const project = requireProject(state, caller, 'storage.buckets.create', projectOf(c))
-    requireEnabled(project, STORAGE_API)
+    requireEnabled(project, api)
     const message = bucketMessage.safeParse(await c.req.json().catch(() => undefined))
     if (!message.success) throw new StorageRefusal('invalid', 'Parse Error')
     const { name = '', location, storageClass, labels, iamConfiguration } = message.data

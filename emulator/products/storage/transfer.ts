@@ -3,13 +3,13 @@ import type { ObjectStore, StoredObject } from '../../state/objects.ts'
 import { mediaHeaders, objectDocument } from './documents.ts'
 import { rangeOf } from './range.ts'
 import { rangeNotSatisfiable, StorageRefusal } from './refusal.ts'
-import { BUCKETS, type Serve, STORAGE_API, type StorageContext } from './routes.ts'
+import { BUCKETS, type Serve, type StorageContext, type StorageOptions } from './routes.ts'
 import { continueUpload, insertObject, startUpload, type UploadRequest } from './uploads.ts'
 
 /** facts gcloud 4.6: gcloud sends large sources under `/resumable`. */
 const UPLOADS = [`/upload${BUCKETS}/:bucket/o`, `/resumable/upload${BUCKETS}/:bucket/o`]
 
-export function uploadRoutes(serve: Serve, objects: ObjectStore): void {
+export function uploadRoutes(serve: Serve, { objects, api }: StorageOptions): void {
   for (const path of UPLOADS) {
     serve('POST', path, async ({ c, bucket }) => {
       const { name } = bucket('storage.objects.create', 'object')
@@ -17,7 +17,7 @@ export function uploadRoutes(serve: Serve, objects: ObjectStore): void {
         return c.json(objectDocument(await insertObject(objects, name, uploadRequest(c))))
       const { id } = await startUpload(objects, name, uploadRequest(c))
       // The client goes on by the way that it came.
-      const origin = `${c.env.scheme}://${c.req.header('host') ?? STORAGE_API}`
+      const origin = `${c.env.scheme}://${c.req.header('host') ?? api.name}`
       const query = new URLSearchParams({ uploadType: 'resumable', upload_id: id })
       return new Response(null, {
         headers: {
@@ -44,7 +44,7 @@ export function uploadRoutes(serve: Serve, objects: ObjectStore): void {
 }
 
 /** `GET https://storage.googleapis.com/BUCKET/OBJECT`: how gcloud reads the log of a build (facts gcloud 4.5). */
-export function xmlRoutes(serve: Serve, objects: ObjectStore): void {
+export function xmlRoutes(serve: Serve, { objects, api }: StorageOptions): void {
   serve(
     'GET',
     '/:bucket/:object{.+}',
@@ -53,7 +53,7 @@ export function xmlRoutes(serve: Serve, objects: ObjectStore): void {
       tongue: () => 'xml',
       // On any other name these paths are everyone's.
       servedOn: (host, path) =>
-        host === STORAGE_API && !/^\/(?:storage|upload|resumable|download|batch)\//.test(path),
+        host === api.name && !/^\/(?:storage|upload|resumable|download|batch)\//.test(path),
     },
   )
 }

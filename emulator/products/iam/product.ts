@@ -1,0 +1,27 @@
+import type { RestProduct } from '../../rest/product.ts'
+
+export const iam: RestProduct = {
+  name: 'iam',
+  api: {
+    name: 'iam.googleapis.com',
+    title: 'Identity and Access Management (IAM) API',
+    enabled: 'initially',
+  },
+  hosts: ['iam.googleapis.com'],
+  endpointOverrides: ['IAM'],
+  serves: ['service accounts, their policies and keys', 'workload identity pools and their OIDC providers'],
+  leavesOut: [
+    'roles, predefined and custom',
+    'deny policies, principal access boundaries',
+    'workforce pools; AWS, SAML and X.509 providers',
+  ],
+  async serve({ routes, ...google }) {
+    const { iam } = await import('./iam.ts')
+    const { serviceKeys } = await import('./service-account-keys.ts')
+    const { workloadIdentityPools } = await import('./workload-identity-pools.ts')
+    iam(routes, google)
+    serviceKeys(routes, google)
+    workloadIdentityPools(routes, google)
+    return {}
+  },
+}

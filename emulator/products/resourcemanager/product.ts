@@ -1,0 +1,19 @@
+import type { RestProduct } from '../../rest/product.ts'
+
+export const resourcemanager: RestProduct = {
+  name: 'resourcemanager',
+  api: {
+    name: 'cloudresourcemanager.googleapis.com',
+    title: 'Cloud Resource Manager API',
+    enabled: 'initially',
+  },
+  hosts: ['cloudresourcemanager.googleapis.com'],
+  endpointOverrides: ['CLOUDRESOURCEMANAGER'],
+  serves: ['projects and their policies'],
+  leavesOut: ['folders, organizations, tags, liens', 'making and deleting projects'],
+  async serve({ routes, ...google }) {
+    const { cloudResourceManager } = await import('./resourcemanager.ts')
+    cloudResourceManager(routes, google)
+    return {}
+  },
+}
