@@ -74,13 +74,13 @@ export const rooms: Readonly<Record<string, Room>> = {
     why: 'catalogue stands at the bottom and imports nothing: it is told of products by argument',
   },
   'emulator/tokens': {
-    may: ['emulator/decision'],
+    may: decision,
     tests: ['trust'],
     neverPackages: http,
     why: 'tokens imports decision only and knows no HTTP',
   },
   'emulator/iam': {
-    may: ['emulator/decision'],
+    may: decision,
     onlyPackages: ['@bufbuild/cel', 'zod'],
     why: 'iam is pure: it imports decision only, no built-in module and no package that does I/O',
   },

@@ -49,7 +49,7 @@ export function absentFrom(
   bindings: readonly Pick<Binding, 'role' | 'members'>[],
   options: ValidationOptions,
 ): { readonly members: readonly string[]; readonly roles: readonly string[] } {
-  const { resourceKind, accountExists, roles } = options
+  const { resourceKind, accountExists, ...more } = options
   const isAbsent = (text: string) => {
     const read = parseMember(text)
     if (!read.ok || read.member.kind !== 'serviceAccount') return false
@@ -57,7 +57,7 @@ export function absentFrom(
     return !GOOGLE_AGENT.test(email) && !accountExists(email)
   }
   const members = bindings.flatMap((binding) => binding.members).filter(isAbsent)
-  const named = bindings.map(({ role }) => role).filter((role) => !grantableOn(role, resourceKind, roles))
+  const named = bindings.map(({ role }) => role).filter((role) => !grantableOn(role, resourceKind, more))
   return { members: [...new Set(members)], roles: [...new Set(named)] }
 }
 
