@@ -207,8 +207,8 @@ export const rooms: Readonly<Record<string, Room>> = {
     why: 'examples use the emulator as its users do: from outside, or by its testing module',
   },
   bench: {
-    may: ['emulator/emulator.ts', 'emulator/testing'],
-    why: 'bench sees the emulator through emulator.ts only',
+    may: ['emulator/emulator.ts', 'emulator/testing', 'emulator/iam'],
+    why: 'bench sees the emulator through emulator.ts, and measures decide() by itself',
   },
   trust: {
     may: [],

@@ -27,15 +27,19 @@ export function membership(
   const own = memberOf(principal)
   // The directory is written by people: accounts, unlike federated identities, in any case and with or without a prefix.
   const account = 'email' in principal ? [own.toLowerCase(), principal.email.toLowerCase()] : []
-  const listed = (entry: string) => direct.includes(entry) || account.includes(entry.toLowerCase())
+  const listed = ({ entries, accounts }: ReadList) =>
+    direct.some((member) => entries.has(member)) || account.some((spelling) => accounts.has(spelling))
 
   const inGroup = (email: string, seen: Set<string>): boolean => {
     if (seen.has(email)) return false
     seen.add(email)
-    const entries = lookUp(groups, email) ?? []
-    return entries.some(
-      (entry) => listed(entry) || (/^group:/i.test(entry) && inGroup(entry.slice(6).toLowerCase(), seen)),
-    )
+    const list = lookUp(groups, email)
+    return list !== undefined && (listed(list) || list.groups.some((group) => inGroup(group, seen)))
+  }
+
+  const inDomain = (name: string): boolean => {
+    const list = lookUp(domains, name)
+    return list !== undefined && listed(list)
   }
 
   const meant = (member: Member): boolean => {
@@ -52,7 +56,7 @@ export function membership(
       case 'domain':
         return (
           direct.includes(`domain:${member.domain}`) ||
-          (principal.kind !== 'anonymous' && (lookUp(domains, member.domain) ?? []).some(listed))
+          (principal.kind !== 'anonymous' && inDomain(member.domain))
         )
       case 'principal':
         return (
@@ -99,10 +103,40 @@ export function memberMeant(members: readonly ReadMember[], who: Membership): st
   return members.find(({ member }) => member && who.meant(member))?.text
 }
 
+/** One list of the directory, read once. */
+interface ReadList {
+  /** As they are written. */
+  readonly entries: ReadonlySet<string>
+  /** The same in lower case. */
+  readonly accounts: ReadonlySet<string>
+  /** Emails of the groups among them. */
+  readonly groups: readonly string[]
+}
+
+type Lists = ReadonlyMap<string, readonly string[]>
+
+/** Like a policy, the directory is never changed in place: what is read of it is kept as long as it is. */
+const readDirectories = new WeakMap<Lists, Map<string, ReadList>>()
+
 /** Members are lower-case; the directory, which people write, need not be. */
-function lookUp(lists: ReadonlyMap<string, readonly string[]>, name: string): readonly string[] | undefined {
-  const exact = lists.get(name)
-  if (exact) return exact
-  for (const [key, list] of lists) if (key.toLowerCase() === name) return list
-  return undefined
+function lookUp(lists: Lists, name: string): ReadList | undefined {
+  const known = readDirectories.get(lists)
+  if (known) return known.get(name)
+  const read = new Map<string, ReadList>()
+  for (const [key, list] of lists) {
+    const lower = key.toLowerCase()
+    // A name that is spelt in lower case counts before its other spellings.
+    if (key === lower || !read.has(lower)) read.set(lower, readList(list))
+  }
+  readDirectories.set(lists, read)
+  return read.get(name)
+}
+
+function readList(list: readonly string[]): ReadList {
+  const lower = list.map((entry) => entry.toLowerCase())
+  return {
+    entries: new Set(list),
+    accounts: new Set(lower),
+    groups: lower.filter((entry) => entry.startsWith('group:')).map((entry) => entry.slice('group:'.length)),
+  }
 }

@@ -188,13 +188,13 @@ class Index<T> {
   }
 
   move(before: Entry<T> | undefined, after: Entry<T> | undefined): void {
-    if (before) {
-      const from = this.#keyOf(before.value)
-      const group = from === undefined ? undefined : this.#groups.get(from)
-      group?.delete(before.key)
-      if (from !== undefined && group?.size === 0) this.#groups.delete(from)
-    }
+    const from = before && this.#keyOf(before.value)
     const to = after && this.#keyOf(after.value)
+    if (before && from !== undefined && from !== to) {
+      const group = this.#groups.get(from)
+      group?.delete(before.key)
+      if (group?.size === 0) this.#groups.delete(from)
+    }
     if (!after || to === undefined) return
     const group = this.#groups.get(to)
     if (group) group.set(after.key, after)
