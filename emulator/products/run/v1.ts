@@ -208,16 +208,15 @@ function list<T, D extends { metadata?: run_v1.Schema$ObjectMeta }>(
   toDocument: (item: T) => D,
 ) {
   const selector = call.query('labelSelector')
-  const documents = items.map(toDocument)
   const selected = selector
-    ? documents.filter(({ metadata }) => matchesLabels(selector, metadata?.labels ?? {}))
-    : documents
+    ? items.filter((item) => matchesLabels(selector, toDocument(item).metadata?.labels ?? {}))
+    : items
   const { items: shown, nextPageToken } = page(selected, call, LIST_LIMIT)
   return {
     apiVersion: API_VERSION,
     kind,
     metadata: nextPageToken ? { continue: nextPageToken } : {},
-    items: shown,
+    items: shown.map(toDocument),
   }
 }
 
