@@ -55,6 +55,13 @@ const besideTheOthers: Room = {
   why: 'a room of the middle imports rooms below it, and of emulator/front only types; of the state it takes the parts (emulator/state/parts.ts)',
 }
 
+/** Two spellings of one API. */
+const spellingOfRun: Room = {
+  ...besideTheOthers,
+  may: [...besideTheOthers.may, 'emulator/products/run'],
+  why: 'run/v1 and run/v2 stand on the neutral files beside them, and not on each other',
+}
+
 /** A room is a folder or a single file; the longest name that fits a file is its room. */
 export const rooms: Readonly<Record<string, Room>> = {
   'emulator/errors': {
@@ -111,8 +118,15 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   ...Object.fromEntries(middle.map((room) => [room, besideTheOthers])),
   'emulator/products/catalogue.ts': {
-    may: ['emulator/rest', 'emulator/catalogue', ...middle],
+    may: ['emulator/rest', 'emulator/catalogue', 'emulator/products/run/product.ts', ...middle],
     why: 'the table of products imports what each says of itself, and loads none of them',
+  },
+  'emulator/products/run/v1': spellingOfRun,
+  'emulator/products/run/v2': spellingOfRun,
+  'emulator/products/run/product.ts': {
+    ...spellingOfRun,
+    may: [...spellingOfRun.may, 'emulator/products/run/v1', 'emulator/products/run/v2'],
+    why: 'run/product.ts puts the two versions of the API together',
   },
   'emulator/products': {
     may: ['emulator/products/catalogue.ts', ...middle, ...belowProducts, 'emulator/rest'],

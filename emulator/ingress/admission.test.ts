@@ -118,17 +118,17 @@ describe('facts 1.1: the status matrix', () => {
   test('a disabled default URL is answered 404, open service or not', async () => {
     const hidden = rig.deploy('hidden', {
       bindings: EVERYONE,
-      annotations: { 'run.googleapis.com/default-url-disabled': 'true' },
+      settings: { defaultUrlDisabled: true },
     })
     expect((await rig.call({ host: hidden.host })).status).toBe(404)
   })
 
-  test.each(['internal', 'internal-and-cloud-load-balancing'])(
+  test.each(['internal', 'internal-and-cloud-load-balancing'] as const)(
     'ingress %s answers 404 to the internet, and to a service that does not send through the VPC network',
     async (setting) => {
       const inner = rig.deploy('inner', {
         bindings: EVERYONE,
-        annotations: { 'run.googleapis.com/ingress': setting },
+        settings: { ingress: setting },
       })
       expect((await rig.call({ host: inner.host })).status).toBe(404)
 
@@ -139,10 +139,7 @@ describe('facts 1.1: the status matrix', () => {
 
       const attached = rig.deploy('attached', {
         template: {
-          annotations: {
-            'run.googleapis.com/network-interfaces': '[{"network":"default"}]',
-            'run.googleapis.com/vpc-access-egress': 'all-traffic',
-          },
+          settings: { networkInterfaces: [{ network: 'default' }], vpcEgress: 'all-traffic' },
         },
       })
       rig.instance = { service: attached.service, revision: 'attached-00001-abc' }
@@ -318,7 +315,7 @@ describe('facts 1.6: accepted audiences', () => {
   test('custom audiences are compared exactly, and the default URL stays accepted', async () => {
     const custom = rig.deploy('custom', {
       bindings: [{ role: INVOKER, members: [`serviceAccount:${caller.email}`] }],
-      annotations: { 'run.googleapis.com/custom-audiences': '["https://api.example.com","any-string"]' },
+      settings: { customAudiences: ['https://api.example.com', 'any-string'] },
     })
     expect(await with_('https://api.example.com', custom)).toBe(200)
     expect(await with_('any-string', custom)).toBe(200)
@@ -388,12 +385,9 @@ describe('facts 1.7: who may', () => {
   })
 
   test('with the invoker IAM check off, no token is looked at', async () => {
-    // gcloud writes Python's `True`.
-    for (const [name, on] of Object.entries({ unchecked: 'true', 'unchecked-by-gcloud': 'True' })) {
-      const service = rig.deploy(name, { annotations: { 'run.googleapis.com/invoker-iam-disabled': on } })
-      expect((await rig.call({ host: service.host, headers: bearer('garbage') })).status).toBe(200)
-      expect(rig.lastDecision().binding).toBeUndefined()
-    }
+    const service = rig.deploy('unchecked', { settings: { invokerIamDisabled: true } })
+    expect((await rig.call({ host: service.host, headers: bearer('garbage') })).status).toBe(200)
+    expect(rig.lastDecision().binding).toBeUndefined()
   })
 
   test('allUsers on the project opens its services; taken away, they close', async () => {

@@ -189,12 +189,9 @@ async function ingressCheck(
 
 function leavesThroughVpc({ service, revision }: InstanceOf, state: AdmissionState): boolean {
   const { project, region } = service
-  const annotations = state.revisions.get(serviceKey({ project, region, name: revision }))?.template
-    .annotations
-  const attached =
-    annotations?.['run.googleapis.com/vpc-access-connector'] ??
-    annotations?.['run.googleapis.com/network-interfaces']
-  return attached !== undefined && annotations?.['run.googleapis.com/vpc-access-egress'] === 'all-traffic'
+  const settings = state.revisions.get(serviceKey({ project, region, name: revision }))?.template.settings
+  const attached = settings?.vpcConnector !== undefined || settings?.networkInterfaces !== undefined
+  return attached && settings.vpcEgress === 'all-traffic'
 }
 
 function failed(name: 'host' | 'path' | 'ingress', expected: string, actual: string, mend: string): Check {

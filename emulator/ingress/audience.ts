@@ -29,7 +29,8 @@ export function audienceRule(service: Service, place: Place, { acceptPath }: Aud
   const urls = [place.scheme, place.scheme === 'http' ? 'https' : 'http'].flatMap((scheme) =>
     hosts.map((host) => `${scheme}://${host}`),
   )
-  const custom = customAudiences(service)
+  // facts 1.6: compared exactly.
+  const custom = service.settings.customAudiences ?? []
   const exact = new Set([...urls, ...urls.map((url) => `${url}/`), ...custom])
   const [shown = ''] = urls
   const tagged = new RegExp(`^https?://[a-z0-9-]+---(?:${hosts.map(escapePattern).join('|')})/?$`)
@@ -48,20 +49,6 @@ export function audienceRule(service: Service, place: Place, { acceptPath }: Aud
         return `Audiences are compared letter for letter: ask for a token for ${shown}.`
       return `Ask for a token for ${shown}, or list the audience: gcloud run services update ${service.name} --region=${service.region} --add-custom-audiences=AUDIENCE`
     },
-  }
-}
-
-/** facts 1.6: an annotation on the service, a JSON list of strings, compared exactly. One that is something else lists nothing. */
-function customAudiences({ annotations }: Service): readonly string[] {
-  const text = annotations['run.googleapis.com/custom-audiences']
-  if (text === undefined) return []
-  try {
-    const value: unknown = JSON.parse(text)
-    return Array.isArray(value)
-      ? value.filter((audience): audience is string => typeof audience === 'string')
-      : []
-  } catch {
-    return []
   }
 }
 

@@ -25,7 +25,7 @@ export interface Opening {
 export interface Gate {
   readonly service: Service
   readonly audience: AudienceRule
-  /** `run.googleapis.com/ingress`; a value that is not known is the narrowest. */
+  /** Only callers inside the VPC network. */
   readonly internalOnly: boolean
   readonly defaultUrlDisabled: boolean
   /** How the door stands open to everyone, if it does. */
@@ -48,7 +48,7 @@ export function createGates(state: GateState, options: AudienceOptions): (servic
 }
 
 function makeGate(service: Service, projectPolicy: Policy, state: GateState, options: AudienceOptions): Gate {
-  const { annotations } = service
+  const { settings } = service
   const policies: readonly AttachedPolicy[] = [
     { resource: serviceResource(service), policy: service.policy },
     { resource: projectResource(service.project), policy: projectPolicy },
@@ -59,8 +59,8 @@ function makeGate(service: Service, projectPolicy: Policy, state: GateState, opt
   return {
     service,
     audience: audienceRule(service, state.place, options),
-    internalOnly: (annotations['run.googleapis.com/ingress'] ?? 'all') !== 'all',
-    defaultUrlDisabled: isOn(annotations['run.googleapis.com/default-url-disabled']),
+    internalOnly: settings.ingress !== 'all',
+    defaultUrlDisabled: settings.defaultUrlDisabled === true,
     open: opening(service, policies, may),
     may,
   }
@@ -71,8 +71,8 @@ function opening(
   policies: readonly AttachedPolicy[],
   may: (principal: Principal, now: number) => Answer,
 ): Gate['open'] {
-  if (isOn(service.annotations['run.googleapis.com/invoker-iam-disabled'])) {
-    const off: Opening = { check: openCheck('it is off: run.googleapis.com/invoker-iam-disabled') }
+  if (service.settings.invokerIamDisabled) {
+    const off: Opening = { check: openCheck('it is off: --no-invoker-iam-check') }
     return () => off
   }
   const forEveryone = (now: number): Opening | undefined => {
@@ -89,11 +89,6 @@ function opening(
     answer ??= { opening: forEveryone(now) }
     return answer.opening
   }
-}
-
-/** gcloud writes Python's `True`. */
-function isOn(annotation: string | undefined): boolean {
-  return annotation?.toLowerCase() === 'true'
 }
 
 function openCheck(actual: string): Check {

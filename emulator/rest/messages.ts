@@ -21,7 +21,7 @@ export const bool = scalar('TYPE_BOOL', (value) => {
 
 export const int = scalar('TYPE_INT32', (value) => {
   const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value
-  return typeof number === 'number' && Number.isInteger(number) ? number : undefined
+  return typeof number === 'number' && (number | 0) === number ? number : undefined
 })
 
 /** base64 or base64url, kept as it came. */
@@ -48,7 +48,12 @@ export const outputOnly = z.unknown()
  * `service`, or nothing where the body is the request itself.
  */
 export function readMessage<S extends z.ZodType>(schema: S, body: string, root = ''): z.output<S> {
-  const result = schema.safeParse(withoutNulls(parseObject(body)), { reportInput: true })
+  return checkMessage(schema, withoutNulls(parseObject(body)), root)
+}
+
+/** Holds a message that is no body of a request to its schema. */
+export function checkMessage<S extends z.ZodType>(schema: S, value: unknown, root = ''): z.output<S> {
+  const result = schema.safeParse(value, { reportInput: true })
   if (result.success) return result.data
   const violations = result.error.issues.flatMap((issue) => violationsOf(issue, root))
   throw badRequest(violations.map(({ description }) => description).join('\n'), violations)

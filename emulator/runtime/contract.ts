@@ -26,7 +26,9 @@ export function containerEnvironment(
   connection: Readonly<Record<string, string>>,
   port: number,
 ): Record<string, string> {
-  const own = ingressContainer(revision.template).env.map(({ name, value }) => [name, value] as const)
+  const own = ingressContainer(revision.template).env.flatMap((variable) =>
+    'value' in variable ? [[variable.name, variable.value] as const] : [],
+  )
   return {
     ...Object.fromEntries(own),
     ...connection,

@@ -77,7 +77,7 @@ interface Ground {
 }
 
 export function createDockerRuntime(options: DockerOptions): DockerRuntime {
-  const { connectInstance, onLog, owner, hosts, log, startTime, stopTime = STOP_TIME } = options
+  const { connectInstance, onLog, owner, hosts, startTime, stopTime = STOP_TIME } = options
   const instances = new Map<string, Instance>()
   /** Whose containers have which addresses. */
   const addresses = new Map<string, InstanceOf>()
@@ -181,11 +181,6 @@ export function createDockerRuntime(options: DockerOptions): DockerRuntime {
       const on = await prepare()
       const image = await localImage(on.docker, references(revision))
       if (!image) return imageNotFound(revision)
-      const sidecars = revision.template.containers.length - 1
-      if (sidecars > 0)
-        log(
-          `revision ${revision.name}: its ${sidecars} sidecar(s) are not run, only the container that takes requests`,
-        )
       if (closed) throw new Error('the Docker runtime was closed')
       const key = serviceKey(revision)
       const instance = startInstance(revision, image, on, instances.get(key))

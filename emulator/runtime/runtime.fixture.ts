@@ -18,15 +18,15 @@ export function revisionOf(service: string, spec: RevisionSpec = {}): Revision {
     sidecars = [],
     ...own
   } = spec
-  const container: Container = { name: '', image: service, command: [], args: [], env: [], rest: {}, ...own }
+  const container: Container = { name: '', image: service, command: [], args: [], env: [], ...own }
   const template: RevisionTemplate = {
     annotations: {},
     labels: {},
+    settings: {},
     serviceAccount: 'runner@demo-project.iam.gserviceaccount.com',
     containers: [container, ...sidecars],
     containerConcurrency: 80,
     timeoutSeconds,
-    rest: {},
   }
   return {
     project: 'demo-project',

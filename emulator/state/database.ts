@@ -6,7 +6,7 @@ import { Collection, type CollectionDeclaration } from './collection.ts'
 import { isBusy, openSqlite, type Sqlite, type Statement } from './sqlite.ts'
 
 /** The layout of the file. A file of another layout is refused, not guessed at. */
-const LAYOUT = 1
+const LAYOUT = 2
 const FILE = 'invoker.sqlite'
 
 export class Store {
@@ -161,7 +161,7 @@ function prepare(db: Sqlite): Sqlite {
   if (layout !== 0 && layout !== LAYOUT) {
     throw new InvokerError(
       'ERR_DATA_FOLDER',
-      `The data folder has layout ${layout}, this version knows ${LAYOUT}: use the version that made it, or name another folder.`,
+      `The data folder has layout ${layout}, this version knows ${LAYOUT}. What one version exports another imports: use the version that made it, or name another folder.`,
     )
   }
   db.exec(

@@ -6,6 +6,14 @@
 import type { JWK } from 'jose'
 import type { Policy } from '../iam/policy.ts'
 import type { PublicJwk } from '../tokens/keys.ts'
+import type {
+  EnvironmentVariable,
+  Probe,
+  RevisionSettings,
+  ServiceSettings,
+  Volume,
+  VolumeMount,
+} from './settings.ts'
 
 export interface Project {
   readonly projectId: string
@@ -78,12 +86,7 @@ export interface User {
   readonly uniqueId: string
 }
 
-export interface EnvironmentVariable {
-  readonly name: string
-  readonly value: string
-}
-
-/** One container of a revision, in Knative's spelling. What the emulator does not act on is kept in `rest` and given back. */
+/** One container of a revision. Lists that hold nothing are left out where they may be. */
 export interface Container {
   readonly name: string
   readonly image: string
@@ -92,22 +95,34 @@ export interface Container {
   readonly env: readonly EnvironmentVariable[]
   /** The port that requests go to; undefined for sidecars. Default 8080. */
   readonly port?: number
+  /** `http1`, or `h2c` where it speaks HTTP/2. */
   readonly portName?: string
-  readonly rest: Readonly<Record<string, unknown>>
+  readonly workingDir?: string
+  /** `cpu`, `memory`, `nvidia.com/gpu`, as Kubernetes writes quantities. */
+  readonly limits?: Readonly<Record<string, string>>
+  readonly requests?: Readonly<Record<string, string>>
+  readonly volumeMounts?: readonly VolumeMount[]
+  readonly startupProbe?: Probe
+  readonly livenessProbe?: Probe
+  readonly readinessProbe?: Probe
+  /** Names of the containers that start before this one. */
+  readonly dependsOn?: readonly string[]
 }
 
 /** What a revision is made from. */
 export interface RevisionTemplate {
   /** A name asked for by the client (`--revision-suffix`); otherwise the server picks one. */
   readonly name?: string
+  /** The user's own; what Cloud Run reads is in `settings`. */
   readonly annotations: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
+  readonly settings: RevisionSettings
   /** Email of the account it runs as. */
   readonly serviceAccount: string
   readonly containers: readonly Container[]
+  readonly volumes?: readonly Volume[]
   readonly containerConcurrency: number
   readonly timeoutSeconds: number
-  readonly rest: Readonly<Record<string, unknown>>
 }
 
 /** A line of `spec.traffic`. Without `revisionName` it follows the latest ready revision. */
@@ -120,6 +135,8 @@ export interface TrafficTarget {
 export interface ResourceCondition {
   readonly type: string
   readonly status: 'True' | 'False' | 'Unknown'
+  /** Absent: it counts towards Ready. */
+  readonly severity?: 'Info' | 'Warning'
   readonly reason?: string
   readonly message?: string
   readonly lastTransitionTime: string
@@ -142,8 +159,10 @@ export interface Service extends ServiceName {
   /** Emails. */
   readonly creator: string
   readonly lastModifier: string
+  /** The user's own; what Cloud Run reads is in `settings`. */
   readonly annotations: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
+  readonly settings: ServiceSettings
   readonly template: RevisionTemplate
   /** Where requests go. */
   readonly traffic: readonly TrafficTarget[]

@@ -2,6 +2,7 @@
 import { serviceHosts, serviceKey } from './names.ts'
 import type { Placed, Services } from './parts.ts'
 import type { Revision, Service, TrafficTarget } from './resources.ts'
+import { targetRevision } from './traffic.ts'
 
 /** What routes are made from. */
 export type RoutesState = Pick<Placed & Services, 'place' | 'services' | 'revisions'>
@@ -119,12 +120,13 @@ function splitTraffic(service: Service, state: RoutesState): Route['pick'] {
 
 /** Looks the revision up at each request: it changes without its service, when it becomes ready for one. */
 function revisionOf(
-  { project, region, latestReadyRevision }: Service,
+  service: Service,
   target: TrafficTarget,
   { revisions }: RoutesState,
 ): () => Revision | undefined {
-  const name = target.revisionName ?? latestReadyRevision
+  const name = targetRevision(service, target)
   if (name === undefined) return () => undefined
+  const { project, region } = service
   const key = serviceKey({ project, region, name })
   return () => revisions.get(key)
 }

@@ -4,10 +4,11 @@ import type { Clock } from '../tokens/clock.ts'
 import { serviceHosts, serviceKey } from './names.ts'
 import { newPolicy } from './new-policy.ts'
 import type { Revision, RevisionTemplate, Service, TrafficTarget } from './resources.ts'
+import type { ServiceSettings } from './settings.ts'
 import { State } from './state.ts'
 
 export interface ServiceSpec {
-  readonly annotations?: Readonly<Record<string, string>>
+  readonly settings?: Partial<ServiceSettings>
   readonly bindings?: readonly Binding[]
   readonly traffic?: readonly TrafficTarget[]
   /** Names of its revisions, the last one the latest. Default one. None: nothing is ready. */
@@ -45,11 +46,11 @@ export function deploy(state: State, name: string, spec: ServiceSpec = {}): Depl
   const template: RevisionTemplate = {
     annotations: {},
     labels: {},
+    settings: {},
     serviceAccount: `${PLACE.projectNumber}-compute@developer.gserviceaccount.com`,
     containers: [],
     containerConcurrency: 80,
     timeoutSeconds: 300,
-    rest: {},
     ...spec.template,
   }
   const revisions = names.map((revision, index): Revision => {
@@ -78,8 +79,9 @@ export function deploy(state: State, name: string, spec: ServiceSpec = {}): Depl
     updateTime: state.timestamp(),
     creator: OWNER,
     lastModifier: OWNER,
-    annotations: spec.annotations ?? {},
+    annotations: {},
     labels: {},
+    settings: { ingress: 'all', ...spec.settings },
     template,
     traffic: spec.traffic ?? [{ percent: 100 }],
     policy: newPolicy(spec.bindings ?? []),

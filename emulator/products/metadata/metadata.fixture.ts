@@ -103,11 +103,11 @@ function deploy(state: State, service: ServiceName, serviceAccount: string): Ins
   const template: RevisionTemplate = {
     annotations: {},
     labels: {},
+    settings: {},
     serviceAccount,
     containers: [],
     containerConcurrency: 80,
     timeoutSeconds: 300,
-    rest: {},
   }
   const createTime = state.timestamp()
   state.revisions.put(serviceKey({ ...service, name: revision }), {
@@ -132,6 +132,7 @@ function deploy(state: State, service: ServiceName, serviceAccount: string): Ins
     creator: state.owner,
     lastModifier: state.owner,
     annotations: {},
+    settings: { ingress: 'all' },
     labels: {},
     template,
     traffic: [{ percent: 100 }],

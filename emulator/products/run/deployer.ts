@@ -15,9 +15,12 @@ import { revisionName, serviceKey } from '../../state/names.ts'
 import type { Services, Stored } from '../../state/parts.ts'
 import type { Revision, Service, ServiceName } from '../../state/resources.ts'
 import { concluded, type Failure, failureOf, pending, readiness, revisionConditions } from './conditions.ts'
+import type { DesiredService } from './desired.ts'
 import { noSuchService, revisionsOf, servedNames } from './lookup.ts'
-import { type DesiredService, refuse, type Spelling, violationsOf } from './rules.ts'
+import { notEmulated, notEmulatedCondition } from './not-emulated.ts'
+import { violationsOf } from './rules.ts'
 import { nextVersion, requireVersion } from './versions.ts'
+import { refuse, type Spelling } from './violations.ts'
 
 export type RunState = RestState & Services & Stored
 
@@ -136,6 +139,7 @@ export class Deployer {
       name: desired.name,
       annotations: desired.annotations,
       labels: desired.labels,
+      settings: desired.settings,
       template: desired.template,
       uid: existing?.uid ?? randomUUID(),
       generation: (existing?.generation ?? 0) + 1,
@@ -151,9 +155,11 @@ export class Deployer {
       revisionCount: (existing?.revisionCount ?? 0) + (revision ? 1 : 0),
       latestCreatedRevision: revision?.name ?? existing?.latestCreatedRevision ?? '',
       ...(existing?.latestReadyRevision ? { latestReadyRevision: existing.latestReadyRevision } : {}),
-      conditions: pending(now),
+      conditions: [...pending(now), ...notEmulatedCondition(desired, now)],
     }
     if (dryRun) return service
+    const limits = notEmulated(desired)
+    if (limits !== undefined) this.#log(`service ${desired.name}: ${limits}`)
     state.store.transaction(() => {
       if (revision) state.revisions.put(serviceKey(revision), revision)
       state.services.put(key, service)
@@ -218,10 +224,11 @@ export class Deployer {
     // Whatever has been changed meanwhile stays: a policy may have been set.
     const { requestedTraffic, ...service } = this.#service(key)
     const moved = { traffic, ...(latestReadyRevision === undefined ? {} : { latestReadyRevision }) }
+    const now = this.#state.timestamp()
     const after: Service = {
       ...service,
       ...(unreachable ? { requestedTraffic: traffic } : moved),
-      conditions: concluded(broken, unreachable, this.#state.timestamp()),
+      conditions: [...concluded(broken, unreachable, now), ...notEmulatedCondition(service, now)],
     }
     this.#state.services.put(key, after)
     const reached = servedNames(after)

@@ -1,44 +1,8 @@
 /** What Cloud Run refuses in a service before it makes anything of it (facts 6.9). Pure. */
 
-import { type ApiError, badRequest } from '../../rest/errors.ts'
-import type {
-  Container,
-  Revision,
-  RevisionTemplate,
-  ServiceName,
-  TrafficTarget,
-} from '../../state/resources.ts'
-
-/** What a client wants a service to be. */
-export interface DesiredService extends ServiceName {
-  readonly annotations: Readonly<Record<string, string>>
-  readonly labels: Readonly<Record<string, string>>
-  readonly template: RevisionTemplate
-  readonly traffic: readonly TrafficTarget[]
-}
-
-/** The version of the API that a request came by: each names fields in its own way. */
-export type Spelling =
-  | { readonly version: 'v1' }
-  | { readonly version: 'v2'; readonly request: 'CreateServiceRequest' | 'UpdateServiceRequest' }
-
-export interface Violation {
-  /** Path of the field in a v1 service, and in a v2 one. */
-  readonly v1: string
-  readonly v2: string
-  readonly description: string
-}
-
-/** Refuses what breaks a rule: the first violation in words, all of them in the details. */
-export function refuse(violations: readonly Violation[], spelling: Spelling): ApiError {
-  const named = violations.map((violation) => ({
-    field: spelling.version === 'v1' ? violation.v1 : `${spelling.request}.${violation.v2}`,
-    description: violation.description,
-  }))
-  const [first] = named
-  const prefix = spelling.version === 'v1' ? '' : 'Violation in '
-  return badRequest(`${prefix}${first?.field}: ${first?.description}`, named)
-}
+import type { Container, Revision } from '../../state/resources.ts'
+import type { DesiredService } from './desired.ts'
+import type { Spelling, Violation } from './violations.ts'
 
 /** Every rule that `desired` breaks. `revisions` are those of the service so far. */
 export function violationsOf(
@@ -49,7 +13,7 @@ export function violationsOf(
   return [
     ...nameViolations(desired.name, spelling),
     ...templateViolations(desired),
-    ...annotationViolations(desired.annotations),
+    ...settingViolations(desired),
     ...trafficViolations(desired, revisions),
   ]
 }
@@ -100,12 +64,38 @@ function* templateViolations({ name, template }: DesiredService): Generator<Viol
   if (containerConcurrency < 1 || containerConcurrency > 1000) {
     yield spec('containerConcurrency', 'max_instance_request_concurrency', 'must be between 1 and 1000.')
   }
+  for (const description of dependencyFaults(containers)) yield spec('containers', 'containers', description)
   for (const [index, container] of containers.entries()) {
     const at = `containers[${index}]`
     for (const [field, description] of containerViolations(container)) {
       yield spec(`${at}.${field}`, `${at}.${field}`, description)
     }
   }
+}
+
+function* dependencyFaults(containers: readonly Container[]): Generator<string> {
+  const after = new Map(containers.map(({ name, dependsOn = [] }) => [name, dependsOn]))
+  for (const { name, dependsOn = [] } of containers) {
+    if (dependsOn.length && name === '') yield 'a container that depends on others must have a name.'
+    const unknown = dependsOn.find((other) => other === '' || !after.has(other))
+    // Both sentences' ends as seen in the wild.
+    if (unknown !== undefined) yield `Container '${unknown}', on which '${name}' depends, does not exist.`
+    if (reaches(name, name, after, new Set())) yield `dependency cycle detected at '${name}'.`
+  }
+}
+
+function reaches(
+  from: string,
+  to: string,
+  after: ReadonlyMap<string, readonly string[]>,
+  seen: Set<string>,
+): boolean {
+  return (after.get(from) ?? []).some((next) => {
+    if (next === to) return true
+    if (seen.has(next)) return false
+    seen.add(next)
+    return reaches(next, to, after, seen)
+  })
 }
 
 const RESERVED_VARIABLES: ReadonlySet<string> = new Set([
@@ -115,7 +105,7 @@ const RESERVED_VARIABLES: ReadonlySet<string> = new Set([
   'K_CONFIGURATION',
 ])
 
-function* containerViolations({ image, env, port, rest }: Container): Generator<readonly [string, string]> {
+function* containerViolations({ image, env, port }: Container): Generator<readonly [string, string]> {
   if (!isImagePath(image)) {
     // facts 6.9.
     yield [
@@ -132,8 +122,7 @@ function* containerViolations({ image, env, port, rest }: Container): Generator<
     ]
   }
   const names = env.map(({ name }) => name)
-  const secrets = rest.secretEnv
-  if (Array.isArray(secrets) && secrets.length) {
+  if (env.some((variable) => 'secret' in variable)) {
     // There is no Secret Manager here, so no secret is ever found. Inferred wording.
     yield [
       'env',
@@ -156,49 +145,42 @@ function isImagePath(image: string): boolean {
   return (!hasHost || IMAGE_HOST.test(first)) && IMAGE_PATH.test(hasHost ? image.slice(slash + 1) : image)
 }
 
-const INGRESS: readonly string[] = ['all', 'internal', 'internal-and-cloud-load-balancing']
-const FLAGS: readonly (readonly [annotation: string, v2: string])[] = [
-  ['run.googleapis.com/invoker-iam-disabled', 'invoker_iam_disabled'],
-  ['run.googleapis.com/default-url-disabled', 'default_uri_disabled'],
-]
 /** facts 1.6: characters of the custom audiences, as JSON. */
 const AUDIENCES_LENGTH = 32_768
 
-function* annotationViolations(annotations: Readonly<Record<string, string>>): Generator<Violation> {
-  const at = (name: string, v2: string, description: string): Violation => ({
-    v1: `metadata.annotations[${name}]`,
-    v2: `service.${v2}`,
-    description,
-  })
-  const ingress = annotations['run.googleapis.com/ingress']
-  if (ingress !== undefined && !INGRESS.includes(ingress)) {
-    yield at(
-      'run.googleapis.com/ingress',
-      'ingress',
-      `must be one of ${INGRESS.join(', ')} but obtained ${ingress}`,
-    )
+function* settingViolations({ settings, template }: DesiredService): Generator<Violation> {
+  const { customAudiences = [] } = settings
+  if (JSON.stringify(customAudiences).length > AUDIENCES_LENGTH) {
+    yield {
+      v1: 'metadata.annotations',
+      v2: 'service.custom_audiences',
+      description: `custom audiences may have at most ${AUDIENCES_LENGTH} characters.`,
+    }
   }
-  for (const [name, v2] of FLAGS) {
-    const value = annotations[name]?.toLowerCase()
-    if (value !== undefined && value !== 'true' && value !== 'false')
-      yield at(name, v2, 'must be true or false.')
+  for (const [v1, v2, counts] of [
+    ['metadata.annotations', 'service.scaling', settings],
+    ['spec.template.metadata.annotations', 'service.template.scaling', template.settings],
+  ] as const) {
+    const { minInstances = 0, maxInstances } = counts
+    // Middles of the sentences as seen in the wild.
+    if (minInstances < 0)
+      yield { v1, v2: `${v2}.min_instance_count`, description: 'must be greater than or equal to zero.' }
+    if (maxInstances !== undefined && maxInstances < 0)
+      yield { v1, v2: `${v2}.max_instance_count`, description: 'must be greater than or equal to zero.' }
+    if (maxInstances && maxInstances < minInstances) {
+      yield {
+        v1,
+        v2: `${v2}.max_instance_count`,
+        description: 'must be greater than or equal to min_instance_count.',
+      }
+    }
   }
-  const audiences = annotations['run.googleapis.com/custom-audiences']
-  if (audiences !== undefined && (!isStringList(audiences) || audiences.length > AUDIENCES_LENGTH)) {
-    yield at(
-      'run.googleapis.com/custom-audiences',
-      'custom_audiences',
-      `must be a JSON list of strings, at most ${AUDIENCES_LENGTH} characters.`,
-    )
-  }
-}
-
-function isStringList(json: string): boolean {
-  try {
-    const value: unknown = JSON.parse(json)
-    return Array.isArray(value) && value.every((item) => typeof item === 'string')
-  } catch {
-    return false
+  if ((settings.manualInstances ?? 0) < 0) {
+    yield {
+      v1: 'metadata.annotations',
+      v2: 'service.scaling.manual_instance_count',
+      description: 'must be greater than or equal to zero.',
+    }
   }
 }
 

@@ -98,6 +98,24 @@ describe('creating a service', () => {
     })
   })
 
+  test('what is taken and has no effect here is said in a condition and in one line of the log', async () => {
+    const spec = { volumes: [{ name: 'v', secret: { secretName: 's' } }], containers: [{ image: IMAGE }] }
+    const annotations = { 'run.googleapis.com/iap-enabled': 'true' }
+    const { body } = await world.post(SERVICES, knative('receiver', { spec, metadata: { annotations } }))
+    const said = body.status.conditions.find(({ type }: { type: string }) => type === 'NotEmulated')
+    expect(said).toMatchObject({
+      status: 'True',
+      severity: 'Info',
+      message:
+        "Accepted and without effect in the emulator: Identity-Aware Proxy (callers are checked by IAM alone); volume 'v' (a secret), which is not mounted.",
+    })
+    expect(body.spec.template.spec.volumes).toEqual(spec.volumes)
+    expect(world.lines).toEqual([`service receiver: ${said.message}`])
+    const plain = await world.post(SERVICES, knative('other'))
+    expect(conditionsOf(plain.body)).not.toHaveProperty('NotEmulated')
+    expect(world.lines).toHaveLength(1)
+  })
+
   test('a dry run checks and changes nothing', async () => {
     const { status, body } = await world.post(`${SERVICES}?dryRun=all`, knative('receiver'))
     expect([status, body.metadata.name]).toEqual([200, 'receiver'])
@@ -192,6 +210,56 @@ describe('facts 6.9: what is refused', () => {
       `Invalid value at 'service.spec.template.spec.timeout_seconds' (TYPE_INT32), "soon"`,
     )
   })
+
+  const annotated = (metadata: object, template: object = {}) => {
+    const document = knative('receiver', { metadata: { annotations: metadata } })
+    return {
+      ...document,
+      spec: { template: { ...document.spec.template, metadata: { annotations: template } } },
+    }
+  }
+  const RUN = 'run.googleapis.com/'
+  const misplaced: readonly (readonly [string, object, string, string])[] = [
+    [
+      'a revision’s on a service',
+      annotated({ [`${RUN}secrets`]: 'a:projects/p/secrets/s' }),
+      'metadata.annotations',
+      `Annotation '${RUN}secrets' is not supported on resources of kind 'Service'. Supported kinds are: Revision, Execution`,
+    ],
+    [
+      'a service’s on a revision',
+      annotated({}, { [`${RUN}ingress`]: 'internal' }),
+      'spec.template.metadata.annotations',
+      `Annotation '${RUN}ingress' is not supported on resources of kind 'Revision'. Supported kinds are: Service, Instance`,
+    ],
+    [
+      'one that nobody knows',
+      annotated({ [`${RUN}ingres`]: 'internal' }),
+      'metadata.annotations',
+      `Annotation '${RUN}ingres' is not supported on resources of kind 'Service'.`,
+    ],
+    [
+      'one of Knative’s that Cloud Run does not know',
+      annotated({}, { 'autoscaling.knative.dev/target': '10' }),
+      'spec.template.metadata.annotations',
+      "Annotation 'autoscaling.knative.dev/target' is not supported on resources of kind 'Revision'.",
+    ],
+    [
+      'one whose value is none',
+      annotated({}, { 'autoscaling.knative.dev/minScale': 'x' }),
+      'spec.template.metadata.annotations[autoscaling.knative.dev/minScale]',
+      "Invalid value 'x': expected a whole number, 0 or greater.",
+    ],
+  ]
+  for (const [title, document, field, description] of misplaced) {
+    test(`an annotation: ${title}`, async () => {
+      const { status, body } = await world.post(SERVICES, document)
+      expect(status).toBe(400)
+      expect(body.error.message).toBe(`${field}: ${description}`)
+      expect(body.error.details[0].fieldViolations).toEqual([{ field, description }])
+      expect(world.state.services.size).toBe(0)
+    })
+  }
 
   test('environment variables of the platform are refused', async () => {
     const containers = [{ image: IMAGE, env: [{ name: 'PORT', value: '1' }] }]

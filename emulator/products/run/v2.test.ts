@@ -191,12 +191,12 @@ describe('creating', () => {
   }
 
   test('what Google has and the emulator has not is refused by name', async () => {
-    const { status, body } = await create(document({ binaryAuthorization: { useDefault: true } }))
+    const { status, body } = await create(document({ durableExecution: true }))
     // Google's clients try a 501 again.
     expect(status).toBe(400)
     expect(body.error).toMatchObject({
       status: 'UNIMPLEMENTED',
-      message: 'service.binaryAuthorization is not emulated.',
+      message: 'service.durableExecution is not emulated.',
     })
   })
 })
@@ -217,6 +217,33 @@ describe('changing', () => {
     expect(nested.body.response.latestReadyRevision).toMatch(/-00002-/)
     const cleared = await patch({}, '?updateMask=labels')
     expect(cleared.body.response).not.toHaveProperty('labels')
+  })
+
+  test('an update mask with a path that there is not is refused, and names it', async () => {
+    await create()
+    for (const path of ['nope', 'labels.a', 'template.containers.image', 'uid.x', '__proto__', 'a..b']) {
+      const { status, body } = await patch({ description: 'new' }, `?updateMask=description,${path}`)
+      expect(status).toBe(400)
+      expect(body.error.message).toBe(
+        `Violation in UpdateServiceRequest.update_mask: invalid path '${path}'.`,
+      )
+    }
+    expect((await world.get(`${SERVICES}/receiver`)).body).not.toHaveProperty('description')
+  })
+
+  test('what v1 says and v2 has no field for stays, and is no new revision', async () => {
+    const metadata = { annotations: { 'run.googleapis.com/gc-traffic-tags': 'true' } }
+    const spec = {
+      containers: [{ image: IMAGE, resources: { requests: { cpu: '1' } } }],
+      runtimeClassName: 'run.googleapis.com/linux-base-image-update',
+    }
+    await world.post(V1, knative('receiver', { metadata, spec }))
+    const shown = (await world.get(`${SERVICES}/receiver`)).body
+    const { body } = await patch({ ...shown, labels: { a: 'b' } })
+    expect(body.response.latestReadyRevision).toMatch(/-00001-/)
+    const after = (await world.get(`${V1}/receiver`)).body
+    expect(after.metadata.annotations).toMatchObject(metadata.annotations)
+    expect(after.spec.template.spec).toMatchObject({ runtimeClassName: spec.runtimeClassName })
   })
 
   test('an etag that is not the current one is answered 409', async () => {

@@ -1,10 +1,12 @@
 /** Cloud Run Admin API v2: services and revisions; changes answer with long-running operations. */
 
 import { randomUUID } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { run_v2 } from '@googleapis/run'
 import type { Permission } from '../../iam/roles.ts'
 import { projectPolicies, servicePolicies } from '../../rest/caller.ts'
 import { ApiError, invalid } from '../../rest/errors.ts'
+import { checkMessage } from '../../rest/messages.ts'
 import { keepOperation, type Outcome, showOperation } from '../../rest/operations.ts'
 import { page } from '../../rest/paging.ts'
 import type { Call, Router } from '../../rest/route.ts'
@@ -12,12 +14,13 @@ import { REGIONS, serviceKey } from '../../state/names.ts'
 import type { Revision, Service, ServiceName } from '../../state/resources.ts'
 import { readiness } from './conditions.ts'
 import type { RunContext } from './deployer.ts'
+import type { DesiredService } from './desired.ts'
 import { type Located, mayList, noSuchLocation, runDenied, servicePolicyRoutes } from './located.ts'
 import { noSuch, noSuchService, revisionsOf } from './lookup.ts'
-import { mergeMasked } from './mask.ts'
-import { fromV2 } from './v2-input.ts'
-import { type V2Service, v2Service } from './v2-messages.ts'
-import { revisionToV2, toV2, v2Etag } from './v2-output.ts'
+import { fromV2 } from './v2/input.ts'
+import { mergeMasked } from './v2/mask.ts'
+import { type V2Service, v2Service } from './v2/messages.ts'
+import { revisionToV2, templateToV2, toV2, v2Etag } from './v2/output.ts'
 
 const SERVICES = '/v2/projects/{project}/locations/{location}/services'
 const SERVICE = `${SERVICES}/{service}`
@@ -81,11 +84,12 @@ export function runV2(routes: Router, google: RunContext): void {
     call.authorise('run.services.create', projectPolicies(project), () =>
       runDenied('run.services.create', `${path}/services/${name.name}`),
     )
+    const spelling = { version: 'v2', request: 'CreateServiceRequest' } as const
     const service = await deployer.deploy({
-      desired: fromV2(document, name, place),
+      desired: fromV2(document, name, place, spelling),
       mode: 'create',
       caller: call.caller,
-      spelling: { version: 'v2', request: 'CreateServiceRequest' },
+      spelling,
       dryRun: validateOnly(call),
     })
     return deployed(call, service)
@@ -123,15 +127,18 @@ export function runV2(routes: Router, google: RunContext): void {
     const service = serviceFor(call, 'run.services.update')
     const mask = call.query('updateMask')
     const merged =
-      mask === undefined ? document : v2Service.parse(mergeMasked(toV2(service, place), document, mask))
-    const desired = fromV2(merged, service, place)
+      mask === undefined
+        ? document
+        : checkMessage(v2Service, mergeMasked(v2Service, toV2(service, place), document, mask), 'service')
+    const spelling = { version: 'v2', request: 'UpdateServiceRequest' } as const
+    const desired = unlessShownAlike(fromV2(merged, service, place, spelling, service), service)
     const forced = call.query('forceNewRevision') === 'true'
     const after = await deployer.deploy({
       desired: forced ? withNonce(desired) : desired,
       mode: 'replace',
       ...expectation(service, document.etag),
       caller: call.caller,
-      spelling: { version: 'v2', request: 'UpdateServiceRequest' },
+      spelling,
       dryRun: validateOnly(call),
     })
     return deployed(call, after)
@@ -177,6 +184,13 @@ function validateOnly(call: Call): boolean {
 function expectation(service: Service, etag: string | undefined): { readonly expectedVersion?: string } {
   if (!etag) return {}
   return { expectedVersion: etag === v2Etag(service) ? service.resourceVersion : etag.replaceAll('"', '') }
+}
+
+/** A template that looks in v2 as the one before is that one, with all that v2 does not show. */
+function unlessShownAlike(desired: DesiredService, { template }: Service): DesiredService {
+  return isDeepStrictEqual(templateToV2(desired.template), templateToV2(template))
+    ? { ...desired, template }
+    : desired
 }
 
 /** Another revision of the same template: the label is what gcloud tells two of them apart by. */

@@ -1,18 +1,24 @@
 /** The messages of v2: a service as clients send it. */
 import { z } from 'zod'
-import { ApiError } from '../../rest/errors.ts'
-import { bool, enumeration, int, labels, message, outputOnly, strings, text } from '../../rest/messages.ts'
-import { probe } from './knative-input.ts'
-import { EGRESS, ENVIRONMENTS, INGRESSES, LAUNCH_STAGES, TARGET_TYPES } from './v2-words.ts'
+import { ApiError } from '../../../rest/errors.ts'
+import { bool, enumeration, int, labels, message, outputOnly, strings, text } from '../../../rest/messages.ts'
+import { container } from '../containers.ts'
+import {
+  EGRESS,
+  ENVIRONMENTS,
+  INGRESS_TRAFFIC,
+  LAUNCH_STAGES,
+  MEDIUMS,
+  REVOCATION_ACTIONS,
+  SCALING_MODES,
+  TARGET_TYPES,
+} from './words.ts'
 
 /** What Google has and the emulator has not: refused when it holds something. */
 const notEmulated = z.unknown()
 
 const containerMessage = message({
-  name: text,
-  image: text,
-  command: strings,
-  args: strings,
+  ...container,
   env: z.array(
     message({
       name: text,
@@ -21,17 +27,27 @@ const containerMessage = message({
     }),
   ),
   resources: message({ limits: labels, cpuIdle: bool, startupCpuBoost: bool }),
-  ports: z.array(message({ name: text, containerPort: int })),
-  volumeMounts: z.array(message({ name: text, mountPath: text, subPath: text })),
-  workingDir: text,
-  livenessProbe: probe,
-  startupProbe: probe,
-  readinessProbe: probe,
   dependsOn: strings,
   baseImageUri: notEmulated,
-  buildInfo: notEmulated,
+  buildInfo: outputOnly,
   sandboxLauncher: notEmulated,
   sourceCode: notEmulated,
+})
+
+const volumeMessage = message({
+  name: text,
+  emptyDir: message({
+    medium: enumeration('google.cloud.run.v2.EmptyDirVolumeSource.Medium', MEDIUMS),
+    sizeLimit: text,
+  }),
+  nfs: message({ server: text, path: text, readOnly: bool }),
+  secret: message({
+    secret: text,
+    items: z.array(message({ path: text, version: text, mode: int })),
+    defaultMode: int,
+  }),
+  cloudSqlInstance: message({ instances: strings }),
+  gcs: message({ bucket: text, readOnly: bool, mountOptions: strings }),
 })
 
 const templateMessage = message({
@@ -47,28 +63,22 @@ const templateMessage = message({
   timeout: text,
   serviceAccount: text,
   containers: z.array(containerMessage),
-  volumes: z.array(
-    message({
-      name: text,
-      emptyDir: message({ medium: text, sizeLimit: text }),
-      nfs: message({ server: text, path: text, readOnly: bool }),
-      secret: notEmulated,
-      cloudSqlInstance: notEmulated,
-      gcs: notEmulated,
-    }),
-  ),
+  volumes: z.array(volumeMessage),
   executionEnvironment: enumeration('google.cloud.run.v2.ExecutionEnvironment', ENVIRONMENTS),
   encryptionKey: text,
+  encryptionKeyRevocationAction: enumeration(
+    'google.cloud.run.v2.EncryptionKeyRevocationAction',
+    REVOCATION_ACTIONS,
+  ),
+  encryptionKeyShutdownDuration: text,
   maxInstanceRequestConcurrency: int,
   sessionAffinity: bool,
   healthCheckDisabled: bool,
   client: text,
   clientVersion: text,
-  encryptionKeyRevocationAction: notEmulated,
-  encryptionKeyShutdownDuration: notEmulated,
-  gpuZonalRedundancyDisabled: notEmulated,
-  nodeSelector: notEmulated,
-  serviceMesh: notEmulated,
+  gpuZonalRedundancyDisabled: bool,
+  nodeSelector: message({ accelerator: text }),
+  serviceMesh: message({ mesh: text }),
 })
 
 export const v2Service = message({
@@ -86,7 +96,7 @@ export const v2Service = message({
   lastModifier: text,
   client: text,
   clientVersion: text,
-  ingress: enumeration('google.cloud.run.v2.IngressTraffic', INGRESSES),
+  ingress: enumeration('google.cloud.run.v2.IngressTraffic', INGRESS_TRAFFIC),
   launchStage: enumeration('google.api.LaunchStage', LAUNCH_STAGES),
   template: templateMessage,
   traffic: z.array(
@@ -101,11 +111,7 @@ export const v2Service = message({
     minInstanceCount: int,
     maxInstanceCount: int,
     manualInstanceCount: int,
-    scalingMode: enumeration('google.cloud.run.v2.ServiceScaling.ScalingMode', [
-      'SCALING_MODE_UNSPECIFIED',
-      'AUTOMATIC',
-      'MANUAL',
-    ]),
+    scalingMode: enumeration('google.cloud.run.v2.ServiceScaling.ScalingMode', SCALING_MODES),
   }),
   invokerIamDisabled: bool,
   defaultUriDisabled: bool,
@@ -121,18 +127,29 @@ export const v2Service = message({
   satisfiesPzs: bool,
   reconciling: bool,
   etag: text,
-  binaryAuthorization: notEmulated,
-  buildConfig: notEmulated,
+  binaryAuthorization: message({ useDefault: bool, policy: text, breakglassJustification: text }),
+  buildConfig: message({
+    name: text,
+    sourceLocation: text,
+    functionTarget: text,
+    imageUri: text,
+    baseImage: text,
+    enableAutomaticUpdates: bool,
+    workerPool: text,
+    environmentVariables: labels,
+    serviceAccount: text,
+  }),
   durableExecution: notEmulated,
-  iapEnabled: notEmulated,
+  iapEnabled: bool,
   multiRegionSettings: notEmulated,
   sshEnabled: notEmulated,
-  threatDetectionEnabled: notEmulated,
+  threatDetectionEnabled: outputOnly,
 })
 
 export type V2Service = z.output<typeof v2Service>
 export type V2Template = z.output<typeof templateMessage>
 export type V2Container = z.output<typeof containerMessage>
+export type V2Volume = z.output<typeof volumeMessage>
 
 /** Refuses, by name, what the messages have and the emulator has not. */
 export function refuseNotEmulated(document: V2Service): void {

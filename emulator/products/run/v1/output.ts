@@ -1,16 +1,24 @@
 /** The v1 spelling of services and revisions, Knative's, as Google answers it. */
 import type { run_v1 } from '@googleapis/run'
-import { type Place, serviceUrl, serviceUrls } from '../../state/names.ts'
+import { type Place, serviceUrl, serviceUrls } from '../../../state/names.ts'
 import type {
   Container,
   ResourceCondition,
   Revision,
   RevisionTemplate,
   Service,
-  TrafficTarget,
-} from '../../state/resources.ts'
-import { INGRESS } from './knative-input.ts'
-import { servedNames } from './lookup.ts'
+} from '../../../state/resources.ts'
+import type { SecretReference } from '../../../state/settings.ts'
+import { defined, filled, shown } from '../defined.ts'
+import { routedTraffic, servedNames } from '../lookup.ts'
+import {
+  serverAnnotations,
+  statusAnnotations,
+  writeRevisionAnnotations,
+  writeServiceAnnotations,
+} from './annotations.ts'
+import { ACCELERATOR } from './input.ts'
+import { CLOUD_SQL, volumeToKnative } from './volumes.ts'
 
 export function toKnative(service: Service, place: Place): run_v1.Schema$Service {
   const { name, region, template, requestedTraffic, traffic, latestReadyRevision } = service
@@ -29,10 +37,9 @@ export function toKnative(service: Service, place: Place): run_v1.Schema$Service
       labels: { ...service.labels, 'cloud.googleapis.com/location': region },
       annotations: {
         ...service.annotations,
-        'serving.knative.dev/creator': service.creator,
-        'serving.knative.dev/lastModifier': service.lastModifier,
-        'run.googleapis.com/ingress-status': service.annotations[INGRESS] ?? 'all',
-        'run.googleapis.com/urls': JSON.stringify(serviceUrls(service, place)),
+        ...writeServiceAnnotations(service.settings),
+        ...serverAnnotations(service),
+        ...statusAnnotations(service.settings, serviceUrls(service, place)),
       },
     },
     spec: {
@@ -40,7 +47,7 @@ export function toKnative(service: Service, place: Place): run_v1.Schema$Service
         metadata: {
           ...(template.name === undefined ? {} : { name: template.name }),
           labels: template.labels,
-          annotations: template.annotations,
+          annotations: templateAnnotations(template),
         },
         spec: specFrom(template),
       },
@@ -62,19 +69,6 @@ export function toKnative(service: Service, place: Place): run_v1.Schema$Service
       address: { url },
     },
   } satisfies run_v1.Schema$Service
-}
-
-/** The traffic that goes somewhere: a target that follows the latest revision has none before one is ready. */
-export function routedTraffic({
-  traffic,
-  latestReadyRevision,
-}: Service): readonly (TrafficTarget & { readonly revisionName: string; readonly latest: boolean })[] {
-  return traffic.flatMap((target) => {
-    const revisionName = target.revisionName ?? latestReadyRevision
-    return revisionName === undefined
-      ? []
-      : [{ ...target, revisionName, latest: target.revisionName === undefined }]
-  })
 }
 
 function trafficStatus(
@@ -117,7 +111,7 @@ export function revisionToKnative(
         'serving.knative.dev/serviceUid': service?.uid ?? '',
         'cloud.googleapis.com/location': region,
       },
-      annotations: { ...template.annotations, 'serving.knative.dev/creator': revision.creator },
+      annotations: { ...templateAnnotations(template), ...serverAnnotations({ creator: revision.creator }) },
       ownerReferences: [
         {
           apiVersion: 'serving.knative.dev/v1',
@@ -187,9 +181,47 @@ function readyAs(type: string, { conditions }: Service): run_v1.Schema$GoogleClo
     .map((c) => conditionFrom({ ...c, type: 'Ready' }))
 }
 
-function specFrom(template: RevisionTemplate): run_v1.Schema$RevisionSpec {
+/** The user's annotations, and what this version has no other place for. */
+function templateAnnotations({ annotations, settings, containers, volumes = [] }: RevisionTemplate) {
+  const dependencies = Object.fromEntries(
+    containers.flatMap(({ name, dependsOn }) => (dependsOn ? [[name, dependsOn] as const] : [])),
+  )
+  const references = [
+    ...containers.flatMap(({ env }) => env.flatMap((one) => ('secret' in one ? [one.secret] : []))),
+    ...volumes.flatMap(({ source }) => (source.kind === 'secret' ? [source.secret] : [])),
+  ]
+  const aliases = references.flatMap((reference) =>
+    reference.secret.includes('/') ? [[aliasOf(reference), reference.secret] as const] : [],
+  )
+  const instances = volumes.flatMap(({ source }) => (source.kind === 'cloudSql' ? source.instances : []))
   return {
-    ...template.rest,
+    ...annotations,
+    ...writeRevisionAnnotations({
+      ...settings,
+      ...defined({
+        dependencies: filled(dependencies),
+        secretAliases: filled(Object.fromEntries(aliases)),
+        cloudSqlInstances: filled(instances),
+      }),
+    }),
+  }
+}
+
+/** A secret of another project has an alias here; v2, which needs none, leaves it to us. */
+function aliasOf({ secret, alias }: SecretReference): string {
+  return alias ?? (secret.includes('/') ? secret.replaceAll('/', '-') : secret)
+}
+
+function specFrom(template: RevisionTemplate): run_v1.Schema$RevisionSpec {
+  const { settings, volumes = [] } = template
+  const { accelerator, runtimeClass } = settings
+  const mounted = volumes.flatMap((volume) => volumeToKnative(volume, aliasOf) ?? [])
+  return {
+    ...defined({
+      volumes: filled(shown(mounted)),
+      nodeSelector: accelerator === undefined ? undefined : { [ACCELERATOR]: accelerator },
+      runtimeClassName: runtimeClass,
+    }),
     containerConcurrency: template.containerConcurrency,
     timeoutSeconds: template.timeoutSeconds,
     serviceAccountName: template.serviceAccount,
@@ -198,24 +230,38 @@ function specFrom(template: RevisionTemplate): run_v1.Schema$RevisionSpec {
 }
 
 function containerToKnative(container: Container): run_v1.Schema$Container {
-  const { name, image, command, args, env, port, portName, rest } = container
+  const { name, image, command, args, env, port, portName, limits, requests } = container
+  const mounts = container.volumeMounts?.filter(({ name: volume }) => volume !== CLOUD_SQL.name)
   return {
     ...(name ? { name } : {}),
     image,
     ...(command.length ? { command: [...command] } : {}),
     ...(args.length ? { args: [...args] } : {}),
-    ...(env.length ? { env: [...env] } : {}),
+    ...(env.length ? { env: env.map(variableToKnative) } : {}),
     ...(port === undefined ? {} : { ports: [{ name: portName ?? 'http1', containerPort: port }] }),
-    ...rest,
+    ...defined({
+      workingDir: container.workingDir,
+      volumeMounts: mounts?.length ? mounts : undefined,
+      startupProbe: shown(container.startupProbe),
+      livenessProbe: shown(container.livenessProbe),
+      readinessProbe: shown(container.readinessProbe),
+    }),
+    resources: defined({ limits: limits && { ...limits }, requests: requests && { ...requests } }),
   }
 }
 
-function conditionFrom({ type, status, reason, message, lastTransitionTime }: ResourceCondition) {
+function variableToKnative(variable: Container['env'][number]): run_v1.Schema$EnvVar {
+  if ('value' in variable) return { ...variable }
+  const { name, secret } = variable
+  return { name, valueFrom: { secretKeyRef: { key: secret.version, name: aliasOf(secret) } } }
+}
+
+function conditionFrom(condition: ResourceCondition) {
+  const { type, status, severity, reason, message, lastTransitionTime } = condition
   return {
     type,
     status,
-    ...(reason === undefined ? {} : { reason }),
-    ...(message === undefined ? {} : { message }),
+    ...defined({ reason, message, severity }),
     lastTransitionTime,
   } satisfies run_v1.Schema$GoogleCloudRunV1Condition
 }
