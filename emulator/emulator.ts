@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { addedRoles, initiallyEnabled } from './catalogue/apis.ts'
+import { addedRoles, endpointOverrides, initiallyEnabled } from './catalogue/apis.ts'
 import { aliasesOf, directoryOf } from './catalogue/hosts.ts'
 import { Google } from './client/google.ts'
 import { type Config, type ConfigInput, configure } from './config.ts'
@@ -17,8 +17,9 @@ import type { RoomBindings } from './front/request.ts'
 import { createFront, type Front, type Listener, type ListenOptions } from './front/server.ts'
 import { createIngress } from './ingress/ingress.ts'
 import { applyManifests, readManifests } from './manifests.ts'
-import { catalogue } from './products/catalogue.ts'
+import { catalogue as everything } from './products/catalogue.ts'
 import { createProducts, type Products } from './products/products.ts'
+import type { Product } from './rest/product.ts'
 import { createBuilder } from './runtime/builder.ts'
 import { instanceOf } from './runtime/contract.ts'
 import { createDockerRuntime } from './runtime/docker.ts'
@@ -61,6 +62,8 @@ export interface EmulatorOptions {
   readonly images?: Readonly<Record<string, string | readonly string[]>>
   /** Called when `emulator down` asks for the end. Default: that is refused. */
   readonly onShutdown?: () => void
+  /** Google's products. Default: all that there are. */
+  readonly catalogue?: readonly Product[]
 }
 
 export interface Emulator {
@@ -90,7 +93,7 @@ export async function startEmulator(
   input: ConfigInput = {},
   options: EmulatorOptions = {},
 ): Promise<Emulator> {
-  const { repeat = systemRepeat, log = () => {} } = options
+  const { repeat = systemRepeat, log = () => {}, catalogue = everything } = options
   const time = adjustableClock(options.clock ?? systemClock)
   const clock = time.now
   const config = configure(input)
@@ -191,7 +194,7 @@ export async function startEmulator(
     }),
   }
   const directory = directoryOf(catalogue)
-  const apis = await createProducts({ state, runtime, builds, log })
+  const apis = await createProducts({ catalogue, state, runtime, builds, log })
   const google = ownersGoogle(state, apis.app)
   const applyAll = async () => {
     putProviders(state, config.workloadIdentityPoolProviders)
@@ -228,6 +231,7 @@ export async function startEmulator(
             (instance ?? (isGateway(address) ? undefined : await runtime.instanceAt(address)))?.service.name,
           certificate: async () => (await authority()).certificate,
           tunnels: ({ address }) => isLoopback(address),
+          endpoints: endpointOverrides(catalogue),
           googlePort: async () => (await googleDoor()).port,
           ...(options.onShutdown && {
             shutdown: { permits: ({ address }) => isLoopback(address), begin: options.onShutdown },

@@ -131,7 +131,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   'emulator/products': {
     may: ['emulator/products/catalogue.ts', ...middle, ...belowProducts, 'emulator/rest'],
     types: ['emulator/front'],
-    tests: [wholeState],
+    tests: [wholeState, 'emulator/emulator.ts'],
     why: 'products.ts puts the products together',
   },
   'emulator/client': {
@@ -179,6 +179,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       'package.json',
       ...bottom,
     ],
+    tests: ['emulator/products/catalogue.ts'],
     why: 'commands start emulator.ts, or speak through client with one that runs',
   },
   'emulator/main.ts': {

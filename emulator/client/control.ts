@@ -14,6 +14,11 @@ const facts = z.object({
   scheme: z.enum(['http', 'https']),
   /** False where other hosts than Google's are not passed on: the emulator does that for its own machine only. */
   tunnels: z.boolean(),
+  /** gcloud's settings for other endpoints: what is asked at the emulator's address, and what by its own name through the proxy. */
+  endpoints: z.object({
+    direct: z.array(z.string()).readonly(),
+    byName: z.record(z.string(), z.string()).readonly(),
+  }),
 })
 /** What an emulator says of itself. */
 export type EmulatorFacts = z.infer<typeof facts>

@@ -1,15 +1,19 @@
 import { describe, expect, test } from 'bun:test'
+import { endpointOverrides } from '../catalogue/apis.ts'
+import { catalogue } from '../products/catalogue.ts'
 import { trustFiles } from '../trust.ts'
 import { type EnvironmentRequest, environmentFor } from './environment.ts'
 
 const trust = trustFiles('/own')
 const places = { configuration: '/own/gcloud', trust }
 
+const ENDPOINTS = endpointOverrides(catalogue)
+
 function environment(changes: Partial<EnvironmentRequest> = {}) {
   return environmentFor({
     mode: 'intercept',
     url: new URL('http://127.0.0.1:8080'),
-    facts: { scheme: 'http' },
+    facts: { scheme: 'http', endpoints: ENDPOINTS },
     places,
     metadata: false,
     java: false,
@@ -71,7 +75,7 @@ describe('override', () => {
   test('leaves https alone, unless the URLs of services are https', () => {
     expect(environment({ mode: 'override' }).set).not.toHaveProperty('https_proxy')
     expect(environment({ mode: 'override' }).set).not.toHaveProperty('SSL_CERT_FILE')
-    const https = environment({ mode: 'override', facts: { scheme: 'https' } }).set
+    const https = environment({ mode: 'override', facts: { scheme: 'https', endpoints: ENDPOINTS } }).set
     expect(https).toMatchObject({ https_proxy: 'http://127.0.0.1:8080', CURL_CA_BUNDLE: trust.bundle })
   })
 })

@@ -27,7 +27,7 @@ export interface Environment {
 export interface EnvironmentRequest {
   readonly mode: Mode
   readonly url: URL
-  readonly facts: Pick<EmulatorFacts, 'scheme'>
+  readonly facts: Pick<EmulatorFacts, 'scheme' | 'endpoints'>
   readonly places: Places
   /** True: client libraries, and gcloud with them, find the emulator's metadata server, as on a machine in the cloud. */
   readonly metadata: boolean
@@ -42,7 +42,7 @@ export function environmentFor(request: EnvironmentRequest): Environment {
   const { mode, facts, current } = request
   const set = {
     ...gcloud(request),
-    ...(mode === 'override' ? overrides(request.url) : {}),
+    ...(mode === 'override' ? overrides(request) : {}),
     ...proxies(request, mode === 'intercept' || facts.scheme === 'https'),
     ...(request.metadata ? metadataServer(request.url) : {}),
   }
@@ -66,25 +66,16 @@ function gcloud({ places, platform, current }: EnvironmentRequest): Record<strin
   }
 }
 
-/** facts gcloud 1: every one may be asked directly, but for Cloud Run. */
-const DIRECT = [
-  'SERVICEUSAGE',
-  'IAM',
-  'IAMCREDENTIALS',
-  'CLOUDRESOURCEMANAGER',
-  'CLOUDBUILD',
-  'STORAGE',
-  'COMPUTE',
-  'LOGGING',
-  'ARTIFACTREGISTRY',
-]
 const OVERRIDE = 'CLOUDSDK_API_ENDPOINT_OVERRIDES_'
 
-function overrides({ origin }: URL): Record<string, string> {
+function overrides({ url, facts }: EnvironmentRequest): Record<string, string> {
+  const { origin } = url
+  const { direct, byName } = facts.endpoints
   return {
-    ...Object.fromEntries(DIRECT.map((api) => [`${OVERRIDE}${api}`, `${origin}/`])),
-    // facts gcloud 1: gcloud puts the region before this name, so it goes by proxy.
-    [`${OVERRIDE}RUN`]: 'http://run.googleapis.com/',
+    ...Object.fromEntries(direct.map((setting) => [`${OVERRIDE}${setting}`, `${origin}/`])),
+    ...Object.fromEntries(
+      Object.entries(byName).map(([setting, host]) => [`${OVERRIDE}${setting}`, `http://${host}/`]),
+    ),
     CLOUDSDK_AUTH_AUTH_HOST: `${origin}/o/oauth2/auth`,
     CLOUDSDK_AUTH_TOKEN_HOST: `${origin}/token`,
     OAUTHLIB_INSECURE_TRANSPORT: '1',

@@ -16,6 +16,7 @@ async function get(path: string) {
     state,
     certificate: async () => 'PEM\n',
     tunnels: ({ address }) => address === '127.0.0.1',
+    endpoints: { direct: ['IAM'], byName: { RUN: 'run.googleapis.com' } },
     googlePort: () => Promise.reject(new Error('nothing is pushed here')),
   })
   const response = await control.request(path, {}, bindings)
@@ -119,6 +120,7 @@ test('tells what a shell needs to be pointed here', async () => {
     account: state.owner,
     scheme: state.place.scheme,
     tunnels: true,
+    endpoints: { direct: ['IAM'], byName: { RUN: 'run.googleapis.com' } },
   })
   expect((await get('/_emulator/ca.pem')).text).toBe('PEM\n')
 })

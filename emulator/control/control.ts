@@ -1,6 +1,7 @@
 /** The emulator's own API, under `/_emulator/` and nowhere else: what it is doing, and why it decided as it did. */
 import { Hono } from 'hono'
 import { z } from 'zod'
+import type { EndpointOverrides } from '../catalogue/apis.ts'
 import { type ExplainedDecision, why } from '../decision/decision.ts'
 import type { Peer, RoomEnv } from '../front/request.ts'
 import { absentFrom } from '../iam/validate.ts'
@@ -17,6 +18,8 @@ export interface ControlOptions extends PushOptions {
   readonly serviceAt?: (peer: Peer) => Promise<string | undefined>
   /** Whether hosts that are not Google's are reached through here, for this peer. */
   readonly tunnels: (peer: Peer) => boolean
+  /** gcloud's settings for other endpoints. Default none. */
+  readonly endpoints?: EndpointOverrides
   /** Ends the emulator for programs of its own machine. Without it that is left to whoever started it. */
   readonly shutdown?: { readonly permits: (peer: Peer) => boolean; readonly begin: () => void }
   /** Without it a test cannot let time pass or begin anew. */
@@ -37,6 +40,7 @@ export function createControl({
   certificate,
   serviceAt = () => Promise.resolve(undefined),
   tunnels,
+  endpoints = { direct: [], byName: {} },
   rehearsal,
   shutdown,
   googlePort,
@@ -65,6 +69,7 @@ export function createControl({
       account: owner,
       scheme,
       tunnels: tunnels(c.env.peer),
+      endpoints,
     })
   })
   app.get('/_emulator/ca.pem', async (c) =>

@@ -19,11 +19,20 @@ export interface Spoken {
   fetch(request: Request, bindings: RoomBindings): Response | Promise<Response>
 }
 
+/** One method of a product, in Google's spelling: `/v1/projects/{project}/services/{service}:enable`. */
+export interface ServedRoute {
+  readonly product: string
+  readonly method: string
+  readonly path: string
+}
+
 export interface Products {
   /** The REST front. */
   readonly app: Hono<RoomEnv>
   /** What a name of the directory speaks by; the REST front has every name that is not a product's own. */
   at(name: string): Spoken
+  /** Every method that is served, product by product. */
+  readonly routes: readonly ServedRoute[]
   /** Starts what had been going on before a restart. */
   start(): Promise<void>
   /** Resolves when no product has anything in hand any more. */
@@ -44,15 +53,19 @@ export async function createProducts(options: ProductsOptions): Promise<Products
   }
   const own = new Map<string, Hono<RoomEnv>>()
   const served: Served[] = []
+  const methods: ServedRoute[] = []
   for (const product of catalogue) {
     if (product.paths) {
       const standing = await product.serve(context)
       own.set(product.name, standing.app)
       served.push(standing)
+      methods.push(...routesOf(product.name, standing.app))
     } else {
       const { api } = product
+      const before = app.routes.length
       const routes = router(app, state, product, api)
       served.push(await product.serve({ ...context, app, api, routes }))
+      methods.push(...routesOf(product.name, app, before))
     }
   }
   answerFaults(app, log)
@@ -63,8 +76,22 @@ export async function createProducts(options: ProductsOptions): Promise<Products
   return {
     app,
     at: (name) => own.get(name) ?? app,
+    routes: methods,
     start: () => all((product) => product.start?.()),
     idle: () => all((product) => product.idle?.()),
     close: () => all((product) => product.close?.()),
   }
+}
+
+/** What was registered from `start` on; Hono's `:name{pattern}` is Google's `{name}`. */
+function routesOf(product: string, app: Hono<RoomEnv>, start = 0): ServedRoute[] {
+  const found = app.routes
+    .slice(start)
+    .filter(({ method }) => method !== 'ALL')
+    .map(({ method, path }) => ({
+      product,
+      method,
+      path: path.replace(/:(\w+)(?:\{[^{}]*?\+(:\w+)?\})?/g, (_, name, custom = '') => `{${name}}${custom}`),
+    }))
+  return found
 }

@@ -29,6 +29,20 @@ export function pageOf<T>(
   }
 }
 
+/** What a list method answers: the page under its name, which is left out where it is empty, as proto3 leaves it out. */
+export function listed<T, D>(
+  name: string,
+  call: Call,
+  all: readonly T[],
+  { limit, show }: { readonly limit: number; readonly show: (item: T) => D },
+): Readonly<Record<string, readonly D[] | string>> {
+  const { items, nextPageToken } = page(all, call, limit)
+  return {
+    ...(items.length ? { [name]: items.map(show) } : {}),
+    ...(nextPageToken ? { nextPageToken } : {}),
+  }
+}
+
 function isCount(value: number): boolean {
   return Number.isInteger(value) && value >= 0
 }
