@@ -44,7 +44,7 @@ let call: (method: string, path: string, body?: object) => ReturnType<typeof cal
 
 beforeAll(async () => {
   const config = { port: 0, upstream: { api: container.url.href, dying: `http://127.0.0.1:${dyingPort}` } }
-  emulator = await startEmulator({ ...config, audiencePath: 'accept' })
+  emulator = await startEmulator(config)
   strict = await startEmulator({ ...config, audiencePath: 'refuse' })
   for (const one of [strict, emulator]) {
     const { accessToken } = await signIn(one.url)

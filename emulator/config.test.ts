@@ -57,7 +57,7 @@ describe('configuration', () => {
       instance: '9000=a',
       scheme: 'https',
       account: 'a@example.com',
-      audiencePath: 'accept',
+      audiencePath: 'refuse',
       upstream: 'a=http://x:1;b-00001-abc=http://y',
       image: 'a=sleep 1 = 2',
       publish: '8081=a',

@@ -84,7 +84,7 @@ const schema = z.strictObject({
   data: z.string().min(1, 'the path of a folder').optional(),
   scheme: z.enum(['http', 'https'], 'http or https').default('http'),
   account: email.default('developer@example.com'),
-  audiencePath: z.enum(['accept', 'refuse'], 'accept or refuse').default('refuse'),
+  audiencePath: z.enum(['accept', 'refuse'], 'accept or refuse').default('accept'),
   upstream: z.record(z.string().regex(SERVICE_NAME, 'SERVICE=URL, or REVISION=URL'), httpUrl).default({}),
   image: z.record(z.string().min(1), z.string().min(1, "NAME='COMMAND'")).default({}),
   publish: z
@@ -191,7 +191,7 @@ export const SETTINGS: readonly Setting[] = [
     flag: 'audience-path',
     argument: 'ANSWER',
     shape: 'value',
-    help: "what becomes of a token for a service's URL with a path: accept or refuse (refuse)",
+    help: "what becomes of a token for a service's URL with a path: accept or refuse (accept)",
   },
   {
     key: 'upstream',

@@ -264,9 +264,11 @@ describe('facts 1.6: accepted audiences', () => {
     ['a port', (url: string) => `${url}:443`],
     ['another case of the host', (url: string) => url.replace('closed', 'Closed')],
     ['another case of the scheme', (url: string) => url.replace('http', 'HTTP')],
-    ['two slashes', (url: string) => `${url}//`],
-    ['a path', (url: string) => `${url}/path`],
     ['a query', (url: string) => `${url}?x=1`],
+    ['a query after a path', (url: string) => `${url}/path?x=1`],
+    ['a fragment after a path', (url: string) => `${url}/path#x`],
+    ['white space in the path', (url: string) => `${url}/a b`],
+    ['the path of a longer host', (url: string) => `${url}.example.com/path`],
     ['a query after the slash', (url: string) => `${url}/?x=1`],
     ['a fragment', (url: string) => `${url}#x`],
     ['user info', (url: string) => url.replace('://', '://user@')],
@@ -281,20 +283,44 @@ describe('facts 1.6: accepted audiences', () => {
     expect(await with_(change(closed.url))).toBe(401)
   })
 
-  test('facts 6.4: a path is accepted where that is asked for, a query or a fragment never', async () => {
-    const lenient = await openRig({ acceptAudiencePath: true })
+  test('facts 7.1: the URL with any path, whatever path is asked for', async () => {
+    for (const host of serviceHosts(closed.service, rig.state.place))
+      for (const path of ['/path', '/path/of/some/length', '//', '/%2F..', '/index.html'])
+        expect(await with_(`https://${host}${path}`)).toBe(200)
+    expect(await with_(`https://blue---${closed.host}/path`)).toBe(401)
+  })
+
+  test('facts 7.1: the name of the service, with the number of its project, is an audience', async () => {
+    const name = '/projects/123456789012/locations/us-central1/services/closed'
+    expect(await with_(name)).toBe(200)
+    for (const other of [
+      name.replace('123456789012', 'demo-project'),
+      name.replace('closed', 'other'),
+      name.replace('us-central1', 'us-east1'),
+      name.replace('services', 'instances'),
+      name.slice(1),
+      `${name}/`,
+    ])
+      expect(await with_(other)).toBe(401)
+  })
+
+  test('where the strict switch is set a path is answered 401, and the decision says what to ask for', async () => {
+    const strict = await openRig({ acceptAudiencePath: false })
     try {
-      const account = lenient.account('caller')
+      const account = strict.account('caller')
       const members = [`serviceAccount:${account.email}`]
-      const service = lenient.deploy('closed', { bindings: [{ role: INVOKER, members }] })
+      const service = strict.deploy('closed', { bindings: [{ role: INVOKER, members }] })
       const statuses = []
-      for (const end of ['/path/x', '/path?x', '/path#x', '.evil/x']) {
-        const token = await lenient.token(account, `${service.url}${end}`)
-        statuses.push((await lenient.call({ host: service.host, headers: bearer(token) })).status)
+      for (const end of ['', '/', '/path', '//']) {
+        const token = await strict.token(account, `${service.url}${end}`)
+        statuses.push((await strict.call({ host: service.host, headers: bearer(token) })).status)
       }
-      expect(statuses).toEqual([200, 401, 401, 401])
+      expect(statuses).toEqual([200, 200, 401, 401])
+      expect(strict.lastDecision().checks.at(-1)?.mend).toBe(
+        `The audience is the service's URL, without path, query or fragment: ask for a token for ${service.url}.`,
+      )
     } finally {
-      await lenient.close()
+      await strict.close()
     }
   })
 

@@ -1,4 +1,4 @@
-/** Which audiences a service accepts (facts 1.6, 6.4). */
+/** Which audiences a service accepts (facts 1.6, 7.1). */
 import { type Place, serviceHosts } from '../state/names.ts'
 import type { Service } from '../state/resources.ts'
 import type { AudienceRule } from '../tokens/verify.ts'
@@ -15,10 +15,7 @@ export function isPersonal(audience: string): boolean {
 }
 
 export interface AudienceOptions {
-  /**
-   * Whether the service's URL followed by a path is accepted. The evidence contradicts itself (facts 6.4); what passes when
-   * it is refused passes either way.
-   */
+  /** Whether the service's URL followed by a path is accepted, as Cloud Run does (facts 7.1). Without it, what passes passes there. */
   readonly acceptPath: boolean
 }
 
@@ -31,7 +28,7 @@ export function audienceRule(service: Service, place: Place, { acceptPath }: Aud
   )
   // facts 1.6: compared exactly.
   const custom = service.settings.customAudiences ?? []
-  const exact = new Set([...urls, ...urls.map((url) => `${url}/`), ...custom])
+  const exact = new Set([...urls, ...urls.map((url) => `${url}/`), servicePath(service, place), ...custom])
   const [shown = ''] = urls
   const tagged = new RegExp(`^https?://[a-z0-9-]+---(?:${hosts.map(escapePattern).join('|')})/?$`)
 
@@ -43,8 +40,8 @@ export function audienceRule(service: Service, place: Place, { acceptPath }: Aud
     expected: custom.length > 0 ? `${shown}, or ${custom.join(', ')}` : shown,
     mend: (audience) => {
       if (tagged.test(audience)) return `The URL of a tag is no audience: ask for a token for ${shown}.`
-      if (urls.some((url) => audience.startsWith(`${url}/`) || audience.startsWith(`${url}?`)))
-        return `The audience is the service's URL alone, without path or query: ask for a token for ${shown}.`
+      if (urls.some((url) => /^[/?#]/.test(audience.replace(url, ''))))
+        return `The audience is the service's URL, without ${acceptPath ? '' : 'path, '}query or fragment: ask for a token for ${shown}.`
       if (urls.includes(audience.toLowerCase()))
         return `Audiences are compared letter for letter: ask for a token for ${shown}.`
       return `Ask for a token for ${shown}, or list the audience: gcloud run services update ${service.name} --region=${service.region} --add-custom-audiences=AUDIENCE`
@@ -52,9 +49,14 @@ export function audienceRule(service: Service, place: Place, { acceptPath }: Aud
   }
 }
 
-/** facts 1.6: never with a query string or a fragment. */
+/** facts 7.1: whatever path is asked for, and never with a query or a fragment. */
 function isUnder(url: string, audience: string): boolean {
   return audience.startsWith(`${url}/`) && /^[^?#\s]*$/.test(audience)
+}
+
+/** facts 7.1: what IAP's own token names; only with the project's number. */
+function servicePath({ region, name }: Service, { projectNumber }: Place): string {
+  return `/projects/${projectNumber}/locations/${region}/services/${name}`
 }
 
 function escapePattern(text: string): string {

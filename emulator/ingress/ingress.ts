@@ -39,7 +39,7 @@ export interface IngressOptions {
   readonly verifier: Pick<IdTokenVerifier, 'verify'>
   /** Lines about faults of the emulator's own. */
   readonly log?: (line: string) => void
-  /** Whether a service's URL with a path is accepted as an audience (facts 6.4: unresolved). Default false. */
+  /** Whether a service's URL with a path is accepted as an audience (facts 7.1). Default true. */
   readonly acceptAudiencePath?: boolean
   /** In [0, 1): which revision of a split gets a request. Default `Math.random`. */
   readonly random?: () => number
@@ -68,7 +68,7 @@ const LIMIT = 32 * 1024 * 1024
 
 export function createIngress(options: IngressOptions): Ingress {
   const { state, runtime, verifier, log = () => {}, random = Math.random } = options
-  const { randomHex = systemHex, timer = systemTimer, acceptAudiencePath = false } = options
+  const { randomHex = systemHex, timer = systemTimer, acceptAudiencePath = true } = options
   const routes = new Routes(state)
   const gateOf = createGates(state, { acceptPath: acceptAudiencePath })
   const admit = createAdmission({ state, runtime, verifier, routes, gateOf })
