@@ -186,13 +186,13 @@ describe('facts 1.5: which credential counts', () => {
   }
   const removed = (token: string) => token.replace(/[^.]+$/, 'SIGNATURE_REMOVED_BY_GOOGLE')
 
-  test('a checked Authorization reaches the container without its signature', async () => {
+  test('facts 7.2: a checked Authorization reaches the container byte for byte, scheme and signature', async () => {
     const token = await rig.token(caller, closed.url)
-    const { received } = await seen(bearer(token))
-    expect(received.authorization).toBe(`Bearer ${removed(token)}`)
+    for (const value of [`Bearer ${token}`, `bearer ${token}`, `BEARER   ${token}`])
+      expect((await seen(['Authorization', value])).received.authorization).toBe(value)
   })
 
-  test('X-Serverless-Authorization is checked alone, arrives as `bearer …`, and Authorization arrives untouched', async () => {
+  test('facts 7.2: X-Serverless-Authorization is checked alone, arrives as `bearer …` without its signature, and Authorization arrives untouched', async () => {
     const token = await rig.token(caller, closed.url)
     const own = ['Authorization', 'Token of-the-app']
     const mark = ['X-Serverless-Authorization', `Bearer ${token}`]

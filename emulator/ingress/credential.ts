@@ -7,8 +7,6 @@ export type CredentialHeader = 'authorization' | 'x-serverless-authorization'
 /** A bearer token, and the header that brought it. */
 export interface Credential {
   readonly header: CredentialHeader
-  /** `Bearer`, as the caller spelled it. */
-  readonly scheme: string
   readonly token: string
 }
 
@@ -21,7 +19,7 @@ export type CredentialResult =
 
 const ONE_TOKEN = 'one bearer token'
 /** RFC 6750's b64token. Any other character, a space or a comma say, means that there is more than one token. */
-const BEARER = /^(bearer) +([A-Za-z0-9\-._~+/]+=*)$/i
+const BEARER = /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i
 
 const ABSENT: CredentialResult = {
   kind: 'absent',
@@ -61,10 +59,8 @@ export function credentialOf(raw: RawHeaders): CredentialResult {
   if (values.length > 1) {
     return unusable('credential', `${values.length} ${spelled} headers`, `Send one ${spelled} header.`)
   }
-  const [, scheme, token] = BEARER.exec(value.trim()) ?? []
-  if (scheme !== undefined && token !== undefined) {
-    return { kind: 'found', credential: { header, scheme, token }, checks: FOUND[header] }
-  }
+  const [, token] = BEARER.exec(value.trim()) ?? []
+  if (token !== undefined) return { kind: 'found', credential: { header, token }, checks: FOUND[header] }
   return unusable('scheme', describe(value, spelled), `Send ${spelled}: Bearer ID_TOKEN.`)
 }
 

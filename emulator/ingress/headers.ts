@@ -42,7 +42,7 @@ const KEPT: ReadonlySet<string> = new Set([
   'host',
   'x-serverless-authorization',
 ])
-/** facts 1.5: what stands where the signature was. */
+/** facts 7.2: what stands where the signature was, in `X-Serverless-Authorization` alone. */
 const SIGNATURE_REMOVED = 'SIGNATURE_REMOVED_BY_GOOGLE'
 
 /** The headers that reach the container. */
@@ -64,9 +64,11 @@ export function requestHeaders(raw: RawHeaders, passage: RequestPassage): string
     else if (key === 'host' || HOP_BY_HOP.has(key) || WRITTEN_ANEW.has(key) || isReserved(key)) continue
     else if (named?.has(key)) continue
     else if (key === 'tracestate' && !trace.keepState) continue
-    else if (checked && key === checked.header) headers.push(name, unsigned(checked))
-    // One report says that a public service does not see it (facts 1.5).
-    else if (key === 'x-serverless-authorization') continue
+    else if (key === 'x-serverless-authorization') {
+      // One report says that a public service does not see it (facts 1.5).
+      if (checked?.header === key) headers.push(name, unsigned(checked))
+    }
+    // facts 7.2: a checked `Authorization` too, with its signature.
     else headers.push(name, value)
   }
   if (chunked) headers.push('Transfer-Encoding', 'chunked')
@@ -127,13 +129,9 @@ function isReserved(key: string): boolean {
   return key.startsWith('x-google-') || key.startsWith('x-goog-')
 }
 
-/**
- * facts 1.5, 6.5: `X-Serverless-Authorization` arrives as `bearer …`; whether `Authorization` is respelled too is open, so
- * its scheme stays as the caller wrote it.
- */
-function unsigned({ header, scheme, token }: Credential): string {
-  const spelled = header === 'x-serverless-authorization' ? 'bearer' : scheme
-  return `${spelled} ${token.slice(0, token.lastIndexOf('.') + 1)}${SIGNATURE_REMOVED}`
+/** facts 7.2: `bearer` in lower case, one space. */
+function unsigned({ token }: Credential): string {
+  return `bearer ${token.slice(0, token.lastIndexOf('.') + 1)}${SIGNATURE_REMOVED}`
 }
 
 /** The headers that `Connection` says are for this hop only. Undefined when there are none, as nearly always. */
