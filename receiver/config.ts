@@ -29,7 +29,7 @@ export const settings = {
   ...platformSettings,
   RECEIVER_AUTH: z.enum(['none', 'verify']).default('none').meta({
     expected: 'none (Cloud Run verifies) or verify (the receiver does)',
-    mend: 'Leave it out on Cloud Run.',
+    mend: 'Leave it out where Cloud Run lets in only whom it may.',
   }),
   RECEIVER_AUDIENCE: list(z.string().min(1)).optional().meta(AUDIENCE),
   RECEIVER_ALLOWED_CALLERS: list(z.union([z.email(), z.string().regex(/^\d{10,30}$/)]))

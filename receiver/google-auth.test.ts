@@ -101,9 +101,9 @@ test('facts 1.3, 1.4: the 401 page to the byte, and its www-authenticate without
   expect(body).toHaveLength(294)
 })
 
-test('the path on a page is escaped, and its query is left out', async () => {
-  const { response } = await ask({}, {}, "/a&b'<script>?q=1")
-  expect(await response.text()).toContain('<code>/a&amp;b&#x27;%3Cscript%3E</code>')
+test('facts 7.4: a page holds the path and its query, and what would be markup is escaped', async () => {
+  const { response } = await ask({}, {}, "/a&b'<script>?q=1&r=<b>")
+  expect(await response.text()).toContain('<code>/a&amp;b&#x27;%3Cscript%3E?q=1&amp;r=%3Cb%3E</code>')
 })
 
 test('facts 1.5: the scheme may be in lower case', async () => {

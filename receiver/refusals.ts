@@ -1,4 +1,4 @@
-/** Cloud Run's own answers to a caller that it does not let in, to the byte (facts 1.3, 1.4). */
+/** Cloud Run's own answers to a caller that it does not let in, to the byte (facts 1.3, 1.4). A path is written with its query (facts 7.4). */
 
 /** 401: a credential that is not a valid ID token for this service. */
 export function unauthorizedPage(path: string): Response {

@@ -131,8 +131,11 @@ describe.skipIf(!engine)('docker compose up', () => {
       const authorization = `Bearer ${token}`
       const answer = await fetch(urls.receiver, { headers: { authorization } })
       expect([answer.status, await answer.text()]).toEqual([200, 'Hello from the receiving service!'])
-      const whoami = await fetch(`${urls.receiver}/whoami`, { headers: { authorization } })
-      expect(await whoami.text()).toContain(COMPUTE)
+      const headers = { 'X-Serverless-Authorization': authorization }
+      expect(await (await fetch(`${urls.receiver}/whoami`, { headers })).json()).toMatchObject({
+        verified_by: 'cloud-run',
+        caller: { email: COMPUTE },
+      })
     })
 
     test('the lines of docs/compose.md, typed as they stand there, print what it says', () => {
