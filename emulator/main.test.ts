@@ -1,5 +1,5 @@
 import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -91,6 +91,47 @@ describe('starting', () => {
     expect(errors.trimEnd()).toMatch(line)
     expect(errors).toMatch(/^[^\n]+\n$/)
     expect(emulator.output()).toBe('')
+  })
+
+  test.each([
+    [
+      'a damaged file',
+      'invoker.sqlite',
+      (path: string) => writeFileSync(path, 'a page of something else\n'.repeat(500)),
+      /^emulator: The data folder cannot be used: .*\/invoker\.sqlite is damaged \(.*\)\. Put back a copy of it, or move it away/,
+    ],
+    [
+      'a folder where the file should be',
+      'invoker.sqlite',
+      (path: string) => mkdirSync(path),
+      /^emulator: The data folder .* cannot be used: .*\/invoker\.sqlite\)\. Name a folder that can be written\.$/,
+    ],
+    [
+      'a file where the folder of objects should be',
+      'objects',
+      (path: string) => writeFileSync(path, ''),
+      /^emulator: The objects folder .*\/objects cannot be used: .*Move away what is there, or name another data folder\.$/,
+    ],
+  ] as const)(
+    '%s in the data folder is one line that names it and the way out',
+    async (_what, name, spoil, line) => {
+      const folder = newFolder()
+      spoil(join(folder, name))
+      const emulator = spawnEmulator(['--data', folder])
+      expect(await emulator.process.exited).toBe(1)
+      const errors = await emulator.errors
+      expect(errors.trimEnd()).toMatch(line)
+      expect(errors).toMatch(/^[^\n]+\n$/)
+    },
+  )
+
+  test('a data folder that cannot be written is one line that names it and the way out', async () => {
+    // Nobody makes a folder there, root neither.
+    const emulator = spawnEmulator(['--data', '/proc/invoker'])
+    expect(await emulator.process.exited).toBe(1)
+    expect(await emulator.errors).toMatch(
+      /^emulator: The data folder \/proc\/invoker cannot be used: [^\n]*Name a folder that can be written\.\n$/,
+    )
   })
 
   test('a port that is taken stops it with one line and exit code 1', async () => {

@@ -1,8 +1,9 @@
 /** The bytes of stored objects: a file each in a folder, or memory. What has been written is on disk before `write` resolves. */
 import { randomBytes } from 'node:crypto'
-import { constants, mkdirSync } from 'node:fs'
+import { accessSync, constants, mkdirSync } from 'node:fs'
 import { type FileHandle, open, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { InvokerError, reasonOf } from '../errors/errors.ts'
 
 /** Bytes as they come in: a request body, or what is at hand. */
 export type Bytes = AsyncIterable<Uint8Array> | Iterable<Uint8Array>
@@ -28,9 +29,20 @@ export function newContentKey(): string {
   return randomBytes(16).toString('hex')
 }
 
-/** Contents in a folder, made if need be; readable by nobody else. */
+/**
+ * Contents in a folder, made if need be; readable by nobody else.
+ *
+ * @throws {InvokerError} ERR_DATA_FOLDER
+ */
 export function contentsInFolder(folder: string): Contents {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK)
+  } catch (error) {
+    const sentence = `The objects folder ${folder} cannot be used: ${reasonOf(error)}.`
+    const mend = 'Move away what is there, or name another data folder.'
+    throw new InvokerError('ERR_DATA_FOLDER', sentence, { mend, cause: error })
+  }
   const pathOf = (key: string) => join(folder, key)
 
   return {
@@ -55,7 +67,8 @@ export function contentsInFolder(folder: string): Contents {
     read: (key, start, end) => Bun.file(pathOf(key)).slice(start, end).stream(),
     delete: (key) => rm(pathOf(key), { force: true }),
     async keepOnly(keys) {
-      for (const name of await readdir(folder)) if (!keys.has(name)) await rm(pathOf(name), { force: true })
+      for (const entry of await readdir(folder, { withFileTypes: true }))
+        if (entry.isFile() && !keys.has(entry.name)) await rm(pathOf(entry.name), { force: true })
     },
   }
 }

@@ -1,8 +1,9 @@
 import { Database } from 'bun:sqlite'
 import { afterAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { isError } from '../errors/errors.ts'
 import type { CollectionDeclaration } from './collection.ts'
 import { Store } from './database.ts'
@@ -37,13 +38,33 @@ function open(folder?: string) {
 }
 
 function refusal(folder: string): string {
+  const message = trouble(folder)
+  if (message === undefined) throw new Error('the folder was taken')
+  return message
+}
+
+/** Why a folder is not taken, if it is not. */
+function trouble(folder: string): string | undefined {
+  const store = openStore(folder)
+  if (typeof store === 'string') return store
   try {
-    new Store(folder).close()
+    for (const declaration of [things, others]) store.collection(declaration)
+    return undefined
+  } catch (error) {
+    if (isError(error, 'ERR_DATA_FOLDER')) return error.message
+    throw error
+  } finally {
+    store.close()
+  }
+}
+
+function openStore(folder: string): Store | string {
+  try {
+    return new Store(folder)
   } catch (error) {
     if (isError(error, 'ERR_DATA_FOLDER')) return error.message
     throw error
   }
-  throw new Error('the folder was taken')
 }
 
 describe.each([
@@ -381,5 +402,57 @@ describe('a folder that cannot be used is one line that says why and what to do'
       'this is no database at all, and long enough to be looked at',
     )
     expect(refusal(folder)).toMatch(/cannot be used: .*not a database/)
+  })
+
+  test('a folder where the file should be', () => {
+    const folder = newFolder()
+    mkdirSync(join(folder, 'invoker.sqlite'))
+    expect(refusal(folder)).toMatch(
+      /cannot be used: .*\/invoker\.sqlite.*Name a folder that can be written\.$/,
+    )
+  })
+
+  test('a value that no emulator writes', () => {
+    const folder = newFolder()
+    open(folder).store.close()
+    for (const value of ['{"name": ', '1', 'null', '"text"']) {
+      const db = new Database(join(folder, 'invoker.sqlite'))
+      db.query('INSERT OR REPLACE INTO resources VALUES (?1, ?2, ?3)').run('things', 'a', value)
+      db.close()
+      expect(refusal(folder)).toMatch(
+        /\/invoker\.sqlite is damaged \("a" of things is not what .*Put back a copy/,
+      )
+    }
+  })
+
+  test('a file in which bytes have changed, or an end is missing, is opened whole or not at all', () => {
+    const whole = newFolder()
+    const { store, things } = open(whole)
+    for (let index = 0; index < 300; index += 1)
+      things.put(`${index}`, { name: `the thing ${index}`.repeat(9) })
+    store.close()
+    const bytes = readFileSync(join(whole, 'invoker.sqlite'))
+    const change = fc.record({
+      at: fc.nat(bytes.length - 1),
+      length: fc.integer({ min: 1, max: 5000 }),
+      byte: fc.integer({ min: 0, max: 255 }),
+      cut: fc.boolean(),
+    })
+    let refused = 0
+    fc.assert(
+      fc.property(change, ({ at, length, byte, cut }) => {
+        const folder = newFolder()
+        const changed = cut
+          ? bytes.subarray(0, at)
+          : Buffer.from(bytes).fill(byte, at, Math.min(at + length, bytes.length))
+        writeFileSync(join(folder, 'invoker.sqlite'), changed)
+        const message = trouble(folder)
+        if (message === undefined) return
+        refused += 1
+        expect(message).toMatch(/^The data folder [^\n]*\/invoker\.sqlite[^\n]*\.$/)
+      }),
+      { numRuns: 200 },
+    )
+    expect(refused).toBeGreaterThan(100)
   })
 })

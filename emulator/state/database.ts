@@ -1,9 +1,9 @@
 /** One SQLite file, or memory. What has been put is on disk before `put` returns; reads never touch the disk. */
 import { chmodSync, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { InvokerError, isError, reasonOf } from '../errors/errors.ts'
 import { Collection, type CollectionDeclaration } from './collection.ts'
-import { isBusy, openSqlite, type Sqlite, type Statement } from './sqlite.ts'
+import { openSqlite, RESULT, resultCode, type Sqlite, type Statement } from './sqlite.ts'
 
 /** The layout of the file. A file of another layout is refused, not guessed at. */
 const LAYOUT = 2
@@ -19,7 +19,7 @@ export class Store {
 
   /** `folder` undefined: memory. `connect` is how the file is opened. */
   constructor(folder?: string, connect: (file: string) => Sqlite = openSqlite) {
-    this.#file = folder === undefined ? undefined : prepareFile(open(folder, connect))
+    if (folder !== undefined) this.#file = openFile(folder, connect)
   }
 
   /** The collection that is declared so; one that is open already is the same again. */
@@ -32,9 +32,7 @@ export class Store {
     if (known?.declaration === declaration) return known.collection as Collection<T, I>
     if (known) throw new Error(`two collections are declared as ${name}`)
     const file = declaration.survivesRestart ? this.#file : undefined
-    const rows = (file?.rows.all(name) ?? []).map(
-      ({ key, value }) => [String(key), JSON.parse(String(value)) as T] as const,
-    )
+    const rows = file === undefined ? [] : readRows<T>(file, name)
     const collection = new Collection<T, I>(declaration, rows, {
       put: (key, value) => file?.put.run(name, key, JSON.stringify(value)),
       delete: (key) => file?.delete.run(name, key),
@@ -109,6 +107,7 @@ interface Opened {
 
 /** The file, and what is done with its one table. */
 interface File {
+  readonly path: string
   readonly rows: Statement
   readonly put: Statement
   readonly delete: Statement
@@ -117,8 +116,9 @@ interface File {
   close(): void
 }
 
-function prepareFile(db: Sqlite): File {
+function prepareFile(path: string, db: Sqlite): File {
   return {
+    path,
     rows: db.prepare('SELECT key, value FROM resources WHERE collection = ?1 ORDER BY rowid'),
     put: db.prepare(
       'INSERT INTO resources (collection, key, value) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = ?3',
@@ -130,43 +130,92 @@ function prepareFile(db: Sqlite): File {
   }
 }
 
-function open(folder: string, connect: (file: string) => Sqlite): Sqlite {
+/** @throws {InvokerError} ERR_DATA_FOLDER */
+function openFile(folder: string, connect: (file: string) => Sqlite): File {
+  const path = join(folder, FILE)
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
-    const file = join(folder, FILE)
-    const db = connect(file)
+    const db = connect(path)
     try {
-      chmodSync(file, 0o600) // it holds private keys; SQLite makes its other files alike
-      return prepare(db)
+      chmodSync(path, 0o600) // it holds private keys; SQLite makes its other files alike
+      prepare(path, db)
+      return prepareFile(path, db)
     } catch (error) {
       db.close() // else a folder that was refused stays locked
       throw error
     }
   } catch (error) {
-    if (isError(error)) throw error
-    const mend = isBusy(error)
-      ? 'Another emulator is using it: stop that one, or name another folder.'
-      : 'Name a folder that can be written.'
-    const sentence = `The data folder ${folder} cannot be used: ${reasonOf(error)}.`
-    throw new InvokerError('ERR_DATA_FOLDER', sentence, { mend, cause: error })
+    throw unusable(folder, path, error)
   }
 }
 
-function prepare(db: Sqlite): Sqlite {
+function unusable(folder: string, path: string, error: unknown): InvokerError {
+  if (isError(error)) return error
+  const code = resultCode(error)
+  if (code === RESULT.NOTADB || code === RESULT.CORRUPT) return damaged(path, reasonOf(error), error)
+  const mend =
+    code === RESULT.BUSY
+      ? 'Another emulator is using it: stop that one, or name another folder.'
+      : 'Name a folder that can be written.'
+  // SQLite does not say which file it could not open.
+  const where = code === undefined ? '' : ` (${path})`
+  const sentence = `The data folder ${folder} cannot be used: ${reasonOf(error)}${where}.`
+  return new InvokerError('ERR_DATA_FOLDER', sentence, { mend, cause: error })
+}
+
+function damaged(path: string, reason: string, cause?: unknown): InvokerError {
+  const sentence = `The data folder cannot be used: ${path} is damaged (${reason.split('\n')[0]}).`
+  const mend = 'Put back a copy of it, or move it away to start anew without what it held.'
+  return new InvokerError('ERR_DATA_FOLDER', sentence, { mend, cause })
+}
+
+function prepare(path: string, db: Sqlite): void {
   // EXCLUSIVE: a second emulator on the same folder must be told, not raced.
   db.exec('PRAGMA locking_mode = EXCLUSIVE')
   db.exec('PRAGMA journal_mode = WAL')
   db.exec('PRAGMA synchronous = FULL')
+  // What is damaged is found now, not by the request that happens to touch it.
+  const [check] = db.prepare('PRAGMA quick_check(1)').all()
+  if (check?.quick_check !== 'ok') throw damaged(path, String(check?.quick_check))
   const layout = Number(db.prepare('PRAGMA user_version').all()[0]?.user_version ?? 0)
   if (layout !== 0 && layout !== LAYOUT) {
     throw new InvokerError(
       'ERR_DATA_FOLDER',
-      `The data folder has layout ${layout}, this version knows ${LAYOUT}. What one version exports another imports: use the version that made it, or name another folder.`,
+      `The data folder cannot be used: ${path} has layout ${layout}, this version knows ${LAYOUT}. What one version exports another imports: use the version that made it, or name another folder.`,
     )
   }
   db.exec(
     'CREATE TABLE IF NOT EXISTS resources (collection TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (collection, key))',
   )
   db.exec(`PRAGMA user_version = ${LAYOUT}`)
-  return db
+}
+
+/** The rows of a collection. Whatever is there must at least be what this program writes: an object as JSON. */
+function readRows<T extends object>(
+  { path, rows }: File,
+  collection: string,
+): readonly (readonly [string, T])[] {
+  return allOf(path, () => rows.all(collection)).map(({ key, value }) => {
+    const read = objectOf<T>(String(value))
+    if (read === undefined)
+      throw damaged(path, `${JSON.stringify(key)} of ${collection} is not what an emulator writes`)
+    return [String(key), read] as const
+  })
+}
+
+function allOf<R>(path: string, read: () => R): R {
+  try {
+    return read()
+  } catch (error) {
+    throw unusable(dirname(path), path, error)
+  }
+}
+
+function objectOf<T extends object>(json: string): T | undefined {
+  try {
+    const value: unknown = JSON.parse(json)
+    return typeof value === 'object' && value !== null ? (value as T) : undefined
+  } catch {
+    return undefined
+  }
 }

@@ -19,11 +19,20 @@ const require = createRequire(import.meta.url)
 /** Opens a file, made where there is none. @throws what SQLite says: no database, no permission, no space */
 export const openSqlite: (file: string) => Sqlite = 'bun' in process.versions ? openWithBun : openWithNode
 
-/** Whether another program holds the file: SQLITE_BUSY, 5, which Bun calls `errno` and Node.js `errcode`. */
-export function isBusy(error: unknown): boolean {
-  const { errno, errcode } = Object(error) as { readonly errno?: unknown; readonly errcode?: unknown }
-  return errno === 5 || errcode === 5
+/** SQLite's own number for what a call threw (https://sqlite.org/rescode.html); undefined where it was not SQLite that threw. */
+export function resultCode(error: unknown): number | undefined {
+  if (!(error instanceof Error)) return undefined
+  const told =
+    'code' in error && 'errno' in error && /^SQLITE_/.test(String(error.code))
+      ? error.errno // Bun
+      : 'errcode' in error
+        ? error.errcode // Node
+        : undefined
+  // The upper bytes of some say more; the lowest is one of the list.
+  return typeof told === 'number' ? told & 0xff : undefined
 }
+
+export const RESULT = { BUSY: 5, CORRUPT: 11, NOTADB: 26 } as const
 
 export function openWithBun(file: string): Sqlite {
   const { Database }: typeof import('bun:sqlite') = require('bun:sqlite')
