@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { type Aim, hasFallen, measure, median, type Result, type Row } from './harness.ts'
+import { type Aim, hasFallen, measure, median, type Result, type Row, type Work } from './harness.ts'
 import { keptIn, withResults } from './kept.ts'
 
 /** Work that takes so long by a clock of its own. */
@@ -90,6 +90,30 @@ describe('a row', () => {
     )
     expect(result.measured).toBe(1)
     expect(closed).toBe(1)
+  })
+
+  test('that counts is told what its work returns, and one that returns nothing is refused', async () => {
+    const counting = (work: Work) =>
+      measure(
+        row(() => ({ run: work, beside: () => 50 }), { unit: 'requests/s', aim: { atLeast: 1 } }),
+        3,
+      )
+    expect(await counting(() => Promise.resolve(100))).toMatchObject({
+      median: 100,
+      measured: 2,
+      reached: true,
+    })
+    await expect(counting(() => {})).rejects.toThrow('its work counts requests/s and returned none')
+  })
+
+  test('that takes long is run in fewer rounds', async () => {
+    const { now, ran, work } = clockwork()
+    await measure(
+      row(() => ({ run: work('own', 1), beside: work('other', 1) }), { warmUp: 0, most: 2 }),
+      9,
+      now,
+    )
+    expect(ran).toHaveLength(4)
   })
 
   test('that names what it stands beside and does not run it is refused, and closed', async () => {

@@ -12,11 +12,18 @@ export interface Row {
   /** What the same is done beside, such as `at 10 services`. None: the time itself is held to the aim. */
   readonly beside?: string
   readonly aim: Aim
+  /** Rounds before those that count. Default 3. */
+  readonly warmUp?: number
+  /** The most rounds that count; a row that takes long says so. */
+  readonly most?: number
+  /** Why it cannot be measured on this machine, if so. */
+  readonly missing?: () => string | undefined
   /** Makes ready what is run. */
   readonly prepare: () => Prepared | Promise<Prepared>
 }
 
-export type Unit = 's' | 'ms' | 'µs'
+/** A time; or what the work itself counts and returns. */
+export type Unit = 's' | 'ms' | 'µs' | 'requests/s' | 'MB'
 
 /** Of the ratio of the row's median to the other's; of the median itself, in the row's unit, where it stands alone. */
 export type Aim = { readonly atMost: number } | { readonly atLeast: number }
@@ -30,6 +37,7 @@ export interface Prepared {
   readonly close?: () => void | Promise<void>
 }
 
+/** In a row whose unit is no time it returns how many there were. */
 export type Work = () => unknown
 
 export interface Result {
@@ -48,7 +56,7 @@ export interface Result {
 export type Now = () => number
 
 const WARM_UP = 3
-const PER_MILLISECOND: Readonly<Record<Unit, number>> = { s: 0.001, ms: 1, µs: 1000 }
+const PER_MILLISECOND: Readonly<Partial<Record<Unit, number>>> = { s: 0.001, ms: 1, µs: 1000 }
 
 /** Runs a row. `now` is the clock that times it. */
 export async function measure(row: Row, rounds: number, now: Now = () => performance.now()): Promise<Result> {
@@ -59,18 +67,28 @@ export async function measure(row: Row, rounds: number, now: Now = () => perform
       throw new Error(`${row.name}: what it stands beside is either named and run, or neither`)
     const own: number[] = []
     const others: number[] = []
-    for (let round = -WARM_UP; round < rounds; round += 1) {
+    const { warmUp = WARM_UP } = row
+    const counting = Math.min(rounds, row.most ?? rounds)
+    for (let round = -warmUp; round < counting; round += 1) {
       const both = [{ work: run, into: own }, ...(beside ? [{ work: beside, into: others }] : [])]
       // Whoever comes second finds the caches of the first.
       for (const { work, into } of round % 2 === 0 ? both : both.reverse()) {
-        const time = await timed(work, times, now)
-        if (round >= 0) into.push(time * PER_MILLISECOND[row.unit])
+        const value = await valueFrom(row, work, times, now)
+        if (round >= 0) into.push(value)
       }
     }
     return resultOf(row, median(own), beside && median(others))
   } finally {
     await prepared.close?.()
   }
+}
+
+async function valueFrom({ name, unit }: Row, work: Work, times: number, now: Now): Promise<number> {
+  const per = PER_MILLISECOND[unit]
+  if (per !== undefined) return (await timed(work, times, now)) * per
+  const counted = await work()
+  if (typeof counted === 'number') return counted
+  throw new Error(`${name}: its work counts ${unit} and returned none`)
 }
 
 async function timed(work: Work, times: number, now: Now): Promise<number> {
