@@ -152,11 +152,14 @@ function hostCheck(route: Route, host: string): Check {
 }
 
 function unknownHost(host: string, state: AdmissionState): Check {
-  const names = state.services.list().map(({ name }) => name)
+  const names = state.services
+    .list()
+    .slice(0, 10)
+    .map(({ name }) => name)
   const mend =
     names.length === 0
       ? 'Nothing is deployed: gcloud run deploy NAME --image=IMAGE'
-      : `Deployed are: ${names.slice(0, 10).join(', ')}. Their hosts are NAME-${state.place.projectNumber}.REGION.run.app.`
+      : `Deployed are: ${names.join(', ')}. Their hosts are NAME-${state.place.projectNumber}.REGION.run.app.`
   return failed('host', 'the host of a service', host, mend)
 }
 
