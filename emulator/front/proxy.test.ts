@@ -104,6 +104,15 @@ describe("TLS for Google's names ends here", () => {
     expect(JSON.parse(body).issuer).toBe('https://accounts.google.com')
   })
 
+  test.each(['gcr.io', 'eu.gcr.io', 'us-docker.pkg.dev', 'secretmanager.googleapis.com'])(
+    'what goes to %s carries a token of ours: it is refused here, and never passed on',
+    async (host) => {
+      const { status, body } = await get(await encrypted(host), host, '/v2/')
+      expect(status).toBe(400)
+      expect(JSON.parse(body).error.message).toStartWith(`The emulator does not serve GET /v2/ of ${host}; `)
+    },
+  )
+
   test('the ingress answers there too, and sees https', async () => {
     const host = 'nothing-123456789012.us-central1.run.app'
     expect((await get(await encrypted(host), host, '/')).status).toBe(404)

@@ -7,6 +7,7 @@ import type { RoomEnv } from '../front/request.ts'
 import type { AttachedPolicy } from '../iam/question.ts'
 import type { Permission } from '../iam/roles.ts'
 import type { Project } from '../state/resources.ts'
+import { readText } from './body.ts'
 import { authenticate, type Caller, type CallerState, holds, requireEnabled } from './caller.ts'
 import type { ApiError } from './errors.ts'
 import { readMessage } from './messages.ts'
@@ -100,7 +101,7 @@ function callOf(context: Context<RoomEnv>, state: CallerState, caller: Caller, a
     param: (name) => (context.req.param(name) ?? '').replace(/:[a-zA-Z]+$/, ''),
     query: (name) => context.req.query(name) || undefined,
     queries: (name) => context.req.queries(name) ?? [],
-    body: async (schema, root) => readMessage(schema, await context.req.text(), root),
+    body: async (schema, root) => readMessage(schema, await readText(context.req.raw), root),
     requireEnabled: (project) => requireEnabled(project, api),
     authorise(permission, policies, refusal) {
       if (!holds(state, caller, permission, policies)) throw refusal()

@@ -2,6 +2,7 @@
 import { type Context, Hono } from 'hono'
 import { auth } from 'hono/utils/basic-auth'
 import type { RoomEnv } from '../../front/request.ts'
+import { ApiError } from '../../rest/errors.ts'
 import { accountCertificates, accountKeySet } from './account-certificates.ts'
 import { certificateSet, keySet, setMaxAge, USUAL_AGE } from './certificates.ts'
 import { DISCOVERY } from './discovery.ts'
@@ -30,6 +31,8 @@ export function createIssuer({ state, log = () => {} }: IssuerOptions): Hono<Roo
 
   app.onError(function answerError(error, c) {
     if (error instanceof OAuthError) return refuse(c, error)
+    // A body that cannot be read.
+    if (error instanceof ApiError) return c.json(error.body(), error.code)
     throw error
   })
 

@@ -1,6 +1,7 @@
 /** How Google's OAuth endpoints read parameters and word their answers. */
 import type { Context } from 'hono'
 import type { z } from 'zod'
+import { readText } from '../../rest/body.ts'
 
 /** An answer of RFC 6749 section 5.2: `{"error", "error_description"}`. */
 export class OAuthError extends Error {
@@ -64,7 +65,7 @@ export async function readParameters(c: Context): Promise<Parameters> {
     for (const [name, value] of entries) if (!parameters.has(name)) parameters.set(name, value)
   }
   if (c.req.method === 'POST') {
-    const body = await c.req.text()
+    const body = await readText(c.req.raw)
     const isJson = c.req.header('Content-Type')?.toLowerCase().startsWith('application/json')
     add(isJson ? jsonStrings(body) : new URLSearchParams(body))
   }

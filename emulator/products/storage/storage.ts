@@ -6,6 +6,7 @@
 import type { Hono } from 'hono'
 import { z } from 'zod'
 import type { RoomEnv } from '../../front/request.ts'
+import { readText } from '../../rest/body.ts'
 import { bucketPolicies, holds, requireEnabled } from '../../rest/caller.ts'
 import { pageOf } from '../../rest/paging.ts'
 import type { StoredObject } from '../../state/objects.ts'
@@ -64,7 +65,7 @@ function bucketRoutes(serve: Serve, { state, objects, api }: StorageOptions): vo
   serve('POST', BUCKETS, async ({ c, caller }) => {
     const project = requireProject(state, caller, 'storage.buckets.create', projectOf(c))
     requireEnabled(project, api)
-    const message = bucketMessage.safeParse(await c.req.json().catch(() => undefined))
+    const message = bucketMessage.safeParse(jsonOf(await readText(c.req.raw)))
     if (!message.success) throw new StorageRefusal('invalid', 'Parse Error')
     const { name = '', location, storageClass, labels, iamConfiguration } = message.data
     requireBucketName(name)
@@ -166,6 +167,14 @@ function listing(c: StorageContext, all: readonly StoredObject[]) {
 function paged<T>(c: StorageContext, items: readonly T[]) {
   const size = Number(c.req.query('maxResults') ?? 0)
   return pageOf(items, size, c.req.query('pageToken') || undefined, LIST_LIMIT)
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // no bucket either
+  }
 }
 
 /** 3 to 63 lower-case letters, digits, `-`, `_` and dots, and nothing that looks like Google's own. */

@@ -1,4 +1,6 @@
 /** The ways that bytes go: uploads, and downloads in the tongues of both APIs. */
+
+import { bodyOf } from '../../rest/body.ts'
 import type { ObjectStore, StoredObject } from '../../state/objects.ts'
 import { mediaHeaders, objectDocument } from './documents.ts'
 import { rangeOf } from './range.ts'
@@ -77,8 +79,6 @@ function uploadRequest(c: StorageContext): UploadRequest {
   return {
     query: (name) => c.req.query(name),
     header: (name) => c.req.header(name),
-    body: c.req.raw.body ?? nothing(),
+    body: bodyOf(c.req.raw),
   }
 }
-
-async function* nothing(): AsyncGenerator<Uint8Array> {}
