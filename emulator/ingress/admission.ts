@@ -64,7 +64,7 @@ const RESERVED = '/healthz'
 
 export function createAdmission({ state, runtime, verifier, routes, gateOf }: AdmissionOptions) {
   return async function admit(request: FrontRequest, path: string, now: number): Promise<Admitted | Refused> {
-    const { host, peer, incoming } = request
+    const { host, peer, incoming, target } = request
     const { method = 'GET' } = incoming
     // facts 6.1. That it comes before everything else is inferred.
     if (request.scheme === 'http' && state.place.scheme === 'https') {
@@ -74,10 +74,10 @@ export function createAdmission({ state, runtime, verifier, routes, gateOf }: Ad
         `http://${host}`,
         'Use https: the redirect may lose the token.',
       )
-      return refuse(movedTo(`https://${host}${request.target}`), { checks: [check] })
+      return refuse(movedTo(`https://${host}${target}`), { checks: [check] })
     }
     if (method === 'TRACE' || method === 'CONNECT') {
-      return refuse(methodNotAllowed(method, path), {
+      return refuse(methodNotAllowed(method, target), {
         checks: [failed('path', 'a method that reaches containers', method, 'Use another method.')],
       })
     }
@@ -90,7 +90,7 @@ export function createAdmission({ state, runtime, verifier, routes, gateOf }: Ad
     if (path === RESERVED) {
       const mend = 'Cloud Run keeps this path for itself: use another one, such as /health.'
       checks.push(failed('path', 'a path that reaches containers', path, mend))
-      return refuse(reservedPath(path), { checks, service })
+      return refuse(reservedPath(target), { checks, service })
     }
     if (gate.defaultUrlDisabled) {
       const mend = `gcloud run services update ${service.name} --region=${service.region} --default-url`
@@ -112,25 +112,25 @@ export function createAdmission({ state, runtime, verifier, routes, gateOf }: Ad
 
     const found = credentialOf(incoming.rawHeaders)
     checks.push(...found.checks)
-    if (found.kind === 'absent') return refuse(forbidden(path), { checks, service }, NOT_AUTHENTICATED)
-    if (found.kind === 'unusable') return refuse(unauthorized(path), { checks, service }, NOT_VERIFIED)
+    if (found.kind === 'absent') return refuse(forbidden(target), { checks, service }, NOT_AUTHENTICATED)
+    if (found.kind === 'unusable') return refuse(unauthorized(target), { checks, service }, NOT_VERIFIED)
 
     const verification = await verifier.verify(found.credential.token, now, gate.audience)
     checks.push(...verification.checks)
-    if (!verification.verified) return refuse(unauthorized(path), { checks, service }, NOT_VERIFIED)
+    if (!verification.verified) return refuse(unauthorized(target), { checks, service }, NOT_VERIFIED)
 
     const identified = callerOf(verification.claims, state)
     const { caller } = identified
     checks.push(identified.check)
     if (identified.kind === 'unknown')
-      return refuse(unauthorized(path), { checks, service, caller }, NOT_VERIFIED)
+      return refuse(unauthorized(target), { checks, service, caller }, NOT_VERIFIED)
     // The token is good and says who it is, who may do nothing: not authorised (inferred).
     if (identified.kind === 'disabled')
-      return refuse(forbidden(path), { checks, service, caller }, NOT_AUTHORIZED)
+      return refuse(forbidden(target), { checks, service, caller }, NOT_AUTHORIZED)
 
     const answer = gate.may(identified.principal, now)
     checks.push(...answer.checks)
-    if (!answer.allowed) return refuse(forbidden(path), { checks, service, caller }, NOT_AUTHORIZED)
+    if (!answer.allowed) return refuse(forbidden(target), { checks, service, caller }, NOT_AUTHORIZED)
     const { binding } = answer
     const { credential } = found
     return { admitted: true, route, service, checks, caller, credential, ...(binding && { binding }) }

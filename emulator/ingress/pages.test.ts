@@ -18,7 +18,7 @@ const get = (path: string, ...headers: string[]) =>
   )
 const TRACE = 'ab'.repeat(16)
 
-test('facts 1.3, 1.4: the 403, byte for byte', async () => {
+test('facts 1.3, 1.4, 7.4: the 403, byte for byte, without www-authenticate', async () => {
   expect(await get('/')).toBe(
     [
       'HTTP/1.1 403 Forbidden',
@@ -70,10 +70,39 @@ test('facts 6.2: the headers of /healthz are these and no others', async () => {
   )
 })
 
-test('facts 1.4: the page holds the path without its query; what would be markup is escaped', async () => {
-  const page = await get('/a/<b>"&\'?secret=1')
-  expect(page).toContain('<code>/a/&lt;b&gt;&quot;&amp;&#39;</code>')
-  expect(page).not.toContain('secret')
+test('facts 7.4: the page holds the path and the query; what would be markup is escaped', async () => {
+  const escaped = '<code>/a/&lt;b&gt;&quot;&amp;&#39;?name=blabla&amp;x=&lt;i&gt;</code>'
+  const target = '/a/<b>"&\'?name=blabla&x=<i>'
+  expect(await get(target)).toContain(escaped)
+  expect(await get(target, 'Authorization: Bearer nonsense')).toContain(escaped)
+  expect(await get('/healthz?x=1')).toContain('<code>/healthz?x=1</code>')
+  // What is kept of the request has no query: it may hold secrets.
+  expect(rig.lastDecision().path).toBe('/healthz')
+})
+
+test('facts 7.3: a gRPC call that is refused gets the ordinary page with its status, and no grpc-status', async () => {
+  const call = (...headers: string[]) =>
+    rig.exchange(
+      [
+        'POST /grpc.health.v1.Health/Check HTTP/1.1',
+        `Host: ${closed.host}`,
+        'Content-Type: application/grpc+proto',
+        'TE: trailers',
+        'Content-Length: 5',
+        ...headers,
+        'Connection: close',
+        '',
+        '\0\0\0\0\0',
+      ].join('\r\n'),
+    )
+  for (const [answer, status] of [
+    [await call(), 'HTTP/1.1 403 Forbidden'],
+    [await call('Authorization: Bearer nonsense'), 'HTTP/1.1 401 Unauthorized'],
+  ] as const) {
+    expect(answer).toStartWith(`${status}\r\ncontent-type: text/html; charset=UTF-8\r\n`)
+    expect(answer).toContain('<code>/grpc.health.v1.Health/Check</code>')
+    expect(answer).not.toContain('grpc-status')
+  }
 })
 
 test('HEAD is answered with the same head and no body', async () => {
@@ -84,12 +113,16 @@ test('HEAD is answered with the same head and no body', async () => {
   expect(body).toBe('')
 })
 
-test('facts 1.4, 6.3: lengths and words of the other pages', () => {
+test('facts 1.4, 6.3, 7.4: lengths and words of the other pages', () => {
   expect(NOT_FOUND.body).toHaveLength(272)
   expect(SERVER_ERROR.body).toHaveLength(323)
   expect(RATE_EXCEEDED.body).toBe('Rate exceeded.')
   expect(TIMED_OUT.body).toBe('upstream request timeout')
   expect(TOO_LARGE.body).toContain(
-    '<h1>Error: Request Entity Too Large</h1>\n<h2>Your client issued a request that was too large.\n</h2>\n<h2>',
+    '<h1>Error: Request Entity Too Large</h1>\n<h2>Your client issued a request that was too large.\n</h2>\n<h2><script>\n',
   )
+  // facts 7.4: whole, with the one script.
+  expect(TOO_LARGE.body).toHaveLength(1123)
+  expect(TOO_LARGE.body.match(/<script>/g)).toHaveLength(1)
+  expect(TOO_LARGE.body).toEndWith(' })();\n</script>\n</h2>\n</body></html>\n')
 })

@@ -1,4 +1,5 @@
-/** The pages that Google's front end answers with, to the byte (facts 1.3, 1.4, 6.1–6.3). */
+/** The pages that Google's front end answers with, to the byte (facts 1.3, 1.4, 6.1–6.3, 7.4). In `<code>` stands what was asked for, the query too. */
+import { COOKIE_SCRIPT } from './cookie-script.ts'
 
 export interface Page {
   readonly status: number
@@ -17,14 +18,14 @@ const INVALID_TOKEN =
   'Bearer error="invalid_token" error_description="The access token could not be verified"'
 
 /** No credential, or one without the permission. */
-export function forbidden(path: string): Page {
-  const sentence = `Your client does not have permission to get URL <code>${escapeHtml(path)}</code> from this server.`
+export function forbidden(target: string): Page {
+  const sentence = `Your client does not have permission to get URL <code>${escapeHtml(target)}</code> from this server.`
   return short(403, 'Forbidden', 'Forbidden', sentence)
 }
 
 /** A credential that is no ID token for this service. */
-export function unauthorized(path: string): Page {
-  const sentence = `Your client does not have permission to the requested URL <code>${escapeHtml(path)}</code>.`
+export function unauthorized(target: string): Page {
+  const sentence = `Your client does not have permission to the requested URL <code>${escapeHtml(target)}</code>.`
   return {
     ...short(401, 'Unauthorized', 'Unauthorized', sentence),
     headers: ['www-authenticate', INVALID_TOKEN],
@@ -49,12 +50,15 @@ export const NOT_FOUND: Page = {
   reason: 'Not Found',
 }
 
-/** The request is larger than Cloud Run takes (facts 6.3). Google's last `<h2>` holds a script that clears the browser's cookies; not here, where they may be somebody else's. */
-export const TOO_LARGE: Page = short(
-  413,
-  'Request Entity Too Large',
-  'Request Entity Too Large',
-  'Your client issued a request that was too large.\n',
+/** The request is larger than Cloud Run takes (facts 6.3, 7.4: 1123 bytes). */
+export const TOO_LARGE: Page = withLast(
+  short(
+    413,
+    'Request Entity Too Large',
+    'Request Entity Too Large',
+    'Your client issued a request that was too large.\n',
+  ),
+  COOKIE_SCRIPT,
 )
 
 /** All instances are busy (facts 6.3: 14 bytes). Reports of its content type disagree. */
@@ -85,17 +89,17 @@ export const UNAVAILABLE: Page = text(503, 'Service Unavailable', 'Service Unava
 export const TIMED_OUT: Page = text(504, 'Gateway Timeout', 'upstream request timeout')
 
 /** A reserved path (facts 6.2: 1568 bytes for `/healthz`). */
-export function reservedPath(path: string): Page {
+export function reservedPath(target: string): Page {
   return robot(
     404,
     'Not Found',
-    `The requested URL <code>${escapeHtml(path)}</code> was not found on this server.`,
+    `The requested URL <code>${escapeHtml(target)}</code> was not found on this server.`,
   )
 }
 
 /** A method that never reaches a container (facts 6.2). The page is Google's for this everywhere else; inferred. */
-export function methodNotAllowed(method: string, path: string): Page {
-  const sentence = `The request method <code>${escapeHtml(method)}</code> is inappropriate for the URL <code>${escapeHtml(path)}</code>.`
+export function methodNotAllowed(method: string, target: string): Page {
+  const sentence = `The request method <code>${escapeHtml(method)}</code> is inappropriate for the URL <code>${escapeHtml(target)}</code>.`
   return robot(405, 'Method Not Allowed', sentence)
 }
 
@@ -113,6 +117,11 @@ function short(status: number, title: string, heading: string, sentence: string)
 </body></html>
 `
   return { status, reason: title, contentType: HTML, body, headers: [], robot: false }
+}
+
+/** The last `<h2>` is empty on all but one. */
+function withLast(page: Page, content: string): Page {
+  return { ...page, body: page.body.replace('<h2></h2>', () => `<h2>${content}</h2>`) }
 }
 
 function text(status: number, reason: string, body: string, contentType = 'text/plain'): Page {
@@ -136,9 +145,9 @@ function robot(status: number, reason: string, sentence: string): Page {
   return { status, reason, contentType: HTML, body, headers, robot: true }
 }
 
-/** Google's own rule for the path in `<code>` is not known: what would be markup is escaped (inferred). */
-function escapeHtml(path: string): string {
-  return path.replace(
+/** Google's own rule for what stands in `<code>` is not known: what would be markup is escaped (inferred). */
+function escapeHtml(target: string): string {
+  return target.replace(
     /[&<>"']/g,
     (character) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[character] ?? '&#39;',
   )
