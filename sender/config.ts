@@ -40,7 +40,7 @@ export const settings = {
 export function readConfig(env: Environment): SenderConfig {
   const read = readSettings(env, ['SENDER_', 'RECEIVING_SERVICE_'], settings)
   const receiver = read.RECEIVING_SERVICE_URL
-  // facts 1.6: the bare URL is always accepted as audience; one with a path is unresolved, one with a query is not.
+  // facts 1.6, 7.1: the bare URL is always accepted as audience, one with a path as well, one with a query is not.
   const audience = read.RECEIVING_SERVICE_AUDIENCE ?? receiver.origin
   return {
     host: read.SENDER_HOST,

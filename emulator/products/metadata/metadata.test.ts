@@ -97,6 +97,17 @@ describe('facts 2.1: what is served', () => {
     expect(body).not.toContain('\n')
   })
 
+  test('facts 7.6: what detectors ask: instance/?recursive=true, with the Server header of Cloud Run', async () => {
+    const response = await project.ask(`${V1}/instance/?recursive=true`)
+    expect(response.headers.get('Server')).toBe('Metadata Server for Serverless')
+    expect(Object.keys(JSON.parse(await response.text()))).toEqual([
+      'id',
+      'region',
+      'serviceAccounts',
+      'zone',
+    ])
+  })
+
   test('facts 2.3: .../default/?recursive=true is JSON with the email, as Python reads it', async () => {
     const response = await project.ask(`${DEFAULT}/?recursive=true`)
     expect(response.headers.get('Content-Type')).toBe('application/json')
@@ -134,7 +145,7 @@ describe('facts 2.1: what is served', () => {
     ])
   })
 
-  test('facts 2.1, 6.6: unknown paths are a bare 404 that still carries Metadata-Flavor', async () => {
+  test('facts 2.1, 6.6, 7.6: unknown paths are a bare 404 that still carries Metadata-Flavor', async () => {
     const unknown = [
       '/nothing',
       '/computeMetadata/v1beta1/',
@@ -142,6 +153,9 @@ describe('facts 2.1: what is served', () => {
       `${V1}/project/attributes/`,
       `${V1}/instance/name`,
       `${V1}/instance/network-interfaces/0/ip`,
+      // What Google's bootstrap for mesh clients tries, and what a slip of the pen asks for.
+      `${V1}/instance/network-interfaces/0/ipv6s`,
+      `${V1}/instance/service-account/token`,
       `${V1}/instance/service-accounts/other@demo-project.iam.gserviceaccount.com/email`,
       `${V1}/project/project-id/`,
       `${V1}//project/project-id`,
