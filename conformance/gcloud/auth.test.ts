@@ -1,12 +1,18 @@
 /** `gcloud auth`: who one is, and the tokens that follow from it. Both ways to reach the emulator. */
 import { afterAll, describe, expect } from 'bun:test'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { decodeJwt } from 'jose'
-import { cleanUp, emulator, gcloudTest, MODES, PATIENCE, Shell } from './gcloud.fixture.ts'
+import { cleanUp, emulator, gcloudTest, MODES, PATIENCE, Shell, temporaryFolder } from './gcloud.fixture.ts'
 
 afterAll(cleanUp, PATIENCE)
 
 const OWNER = 'developer@example.com'
 const ACCOUNT = 'calling-service-sa@demo-project.iam.gserviceaccount.com'
+const SECOND = 'second@example.com'
+/** What signs the owner in: facts gcloud 2. */
+const BROWSER = 'curl -sL -o /dev/null %s &'
+const MAIN = fileURLToPath(new URL('../../emulator/main.ts', import.meta.url))
 const DEPLOY =
   'gcloud run deploy receiving-service --image gcr.io/demo-project/receiving-service --no-allow-unauthenticated'
 
@@ -86,4 +92,57 @@ describe.each(MODES)('%s', (mode) => {
       'Invalid JWT Signature',
     )
   })
+
+  gcloudTest('a second person signs in where the shell names one, beside the first', async () => {
+    const google = await emulator()
+    const shell = await Shell.open(google.url, mode, '--account', SECOND)
+    await shell.ok('gcloud auth login')
+    await shell.ok(`BROWSER='${BROWSER}' gcloud auth login`)
+    expect((await shell.ok("gcloud auth list --format='value(account)'")).split('\n').sort()).toEqual([
+      OWNER,
+      SECOND,
+    ])
+    const token = await shell.ok(`gcloud auth print-identity-token --account ${SECOND}`)
+    expect(decodeJwt(token)).toMatchObject({ email: SECOND })
+  })
 })
+
+gcloudTest(
+  'application-default login writes the file that libraries of every language are told of',
+  async () => {
+    const google = await emulator()
+    const shell = await (await Shell.open(google.url, 'intercept')).begin()
+    // gcloud asks first: the variable is set, though to the very file that it writes.
+  await shell.ok('gcloud auth application-default login --quiet')
+    const file = shell.variables.GOOGLE_APPLICATION_CREDENTIALS ?? ''
+    expect(await Bun.file(file).json()).toMatchObject({ type: 'authorized_user' })
+    // Python's library, of which gcloud makes use, and Node's.
+    expect(await shell.ok('gcloud auth application-default print-access-token')).toStartWith('ya29.')
+    const library = fileURLToPath(import.meta.resolve('google-auth-library'))
+    const program = `const { GoogleAuth } = require('${library}')
+    new GoogleAuth().getClient().then(async (client) => {
+      const { token } = await client.getAccessToken()
+      console.log((await client.getTokenInfo(token)).email)
+    })`
+    await Bun.write(join(shell.folder, 'who.cjs'), program)
+    expect(await shell.ok('node who.cjs')).toBe(OWNER)
+  },
+)
+
+gcloudTest(
+  'where there is no emulator gcloud reaches nothing, whoever is signed in on this machine',
+  async () => {
+    const google = await emulator()
+    const { variables } = await Shell.open(google.url, 'intercept')
+    const env = [process.execPath, MAIN, 'env', '--url', 'http://127.0.0.1:1'].map((word) => `'${word}'`)
+    const child = Bun.spawn(['bash', '-c', `eval "$(${env.join(' ')})"; gcloud projects list`], {
+      env: { ...variables, HOME: temporaryFolder() },
+      stdin: 'ignore',
+      stdout: 'pipe',
+      stderr: 'pipe',
+    })
+    const [stderr, exitCode] = await Promise.all([new Response(child.stderr).text(), child.exited])
+    expect(exitCode).toBe(1)
+    expect(stderr).toContain('You do not currently have an active account selected')
+  },
+)

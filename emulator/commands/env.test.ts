@@ -78,7 +78,9 @@ describe('in a shell', () => {
     const untouched = await variablesAfter('', before)
     const pointed = await variablesAfter(`eval "$(${line()})"`, before)
     expect(pointed.http_proxy).toBe(emulator.url)
-    expect(pointed.GOOGLE_APPLICATION_CREDENTIALS).toBeUndefined()
+    expect(pointed.GOOGLE_APPLICATION_CREDENTIALS).toBe(
+      join(pointed.CLOUDSDK_CONFIG ?? '', 'application_default_credentials.json'),
+    )
     expect(pointed.CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN).toBeUndefined()
     expect(await variablesAfter(`eval "$(${line()})"; eval "$(${line('--unset')})"`, before)).toEqual(
       untouched,
@@ -132,8 +134,8 @@ describe('where the emulator is', () => {
   })
 
   test('a port that cannot be is named by its variable', async () => {
-    const { stdout, stderr, exitCode } = await spawn(argv, { INVOKER_PORT: '65536' })
-    expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 1 })
+    const { stderr, exitCode } = await spawn(argv, { INVOKER_PORT: '65536' })
+    expect(exitCode).toBe(1)
     expect(stderr).toContain('INVOKER_PORT')
   })
 })
@@ -192,11 +194,9 @@ describe('the files that it names', () => {
 describe('a mistake is one line, on standard error', () => {
   const mistake = async (...flags: string[]) => {
     const { stdout, stderr, exitCode } = await env(...flags)
-    expect({ stdout, exitCode, lines: stderr.trimEnd().split('\n').length }).toEqual({
-      stdout: '',
-      exitCode: 1,
-      lines: 1,
-    })
+    expect({ exitCode, lines: stderr.trimEnd().split('\n').length }).toEqual({ exitCode: 1, lines: 1 })
+    // What a shell evaluates fails.
+    expect(stdout).toEndWith('\nfalse\n')
     return stderr
   }
 
@@ -216,6 +216,42 @@ describe('a mistake is one line, on standard error', () => {
     } finally {
       server.close()
     }
+  })
+
+  describe('and the shell that evaluates it reaches nothing', () => {
+    const failing = `'${process.execPath}' '${MAIN}' env --url http://127.0.0.1:1`
+
+    test('eval fails, and says why', async () => {
+      const { stdout, stderr } = await spawn(['bash', '-c', `eval "$(${failing})"; echo "$?"`])
+      expect(stdout).toBe('1\n')
+      expect(stderr).toContain('no emulator answers')
+      const broken = await spawn(['bash', '-ec', `eval "$(${failing})"; echo 'it went on'`])
+      expect([broken.stdout, broken.exitCode]).toEqual(['', 1])
+    })
+
+    test("gcloud has a folder with nobody in it and no way out, and other programs no credentials of this machine's user", async () => {
+      const before = { CLOUDSDK_AUTH_ACCESS_TOKEN: 'ya29.real', CLOUDSDK_CONFIG: '/home/me/real' }
+      const set = await variablesAfter(`eval "$(${failing})" || true`, before)
+      expect(existsSync(set.CLOUDSDK_CONFIG ?? '')).toBe(false)
+      expect(set.CLOUDSDK_CONFIG).toStartWith(home)
+      expect(set.CLOUDSDK_PROXY_PORT).toBe('9')
+      expect(set.CLOUDSDK_AUTH_ACCESS_TOKEN).toBeUndefined()
+      expect(existsSync(set.GOOGLE_APPLICATION_CREDENTIALS ?? '')).toBe(false)
+    })
+
+    test('a shell that did reach one reaches nothing, and --unset goes back to the very beginning', async () => {
+      const pointed = `eval "$(${line()})"; eval "$(${failing})" || true`
+      expect((await variablesAfter(pointed)).http_proxy).toBeUndefined()
+      expect(await variablesAfter(`${pointed}; eval "$(${line('--unset')})"`)).toEqual(
+        await variablesAfter(''),
+      )
+    })
+
+    test('in fish and PowerShell', async () => {
+      const argv = [process.execPath, MAIN, 'env', '--url', 'http://127.0.0.1:1']
+      expect((await spawn(argv, { SHELL: '/usr/bin/fish' })).stdout).toEndWith('\nfalse\n')
+      expect((await spawn(argv, { SHELL: 'pwsh' })).stdout).toMatch(/\nthrow '[^']+'\n$/)
+    })
   })
 
   test('a flag that is not known, or a value that cannot be', async () => {

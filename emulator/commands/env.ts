@@ -3,15 +3,16 @@
  *
  * Standard output holds that and nothing else. What was set before is kept in one variable of the shell's.
  */
-import { Option } from 'commander'
+import { join } from 'node:path'
+import { CommanderError, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
 import type { EmulatorFacts } from '../client/control.ts'
 import { InvokerError } from '../errors/errors.ts'
 import { DONE, newCommand, parse } from './command.ts'
-import { environmentFor, type Mode } from './environment.ts'
+import { closedEnvironment, type Environment, environmentFor, type Mode } from './environment.ts'
 import { controlAt, urlOption, usualUrl } from './running.ts'
-import { type Assignments, evaluation, SHELLS, type Shell, script, shellOf } from './shells.ts'
-import { writePlaces } from './trust.ts'
+import { type Assignments, evaluation, failure, SHELLS, type Shell, script, shellOf } from './shells.ts'
+import { cacheFolder, writePlaces } from './trust.ts'
 
 /** Not one of the emulator's own `INVOKER_` variables: the emulator may be started in the same shell. */
 const BEFORE = '_INVOKER_ENV_BEFORE'
@@ -22,12 +23,41 @@ type Variables = Readonly<Record<string, string | undefined>>
 const saved = z.record(z.string(), z.string().nullable())
 
 export async function env(args: readonly string[]): Promise<number> {
-  const options = read(args)
-  const shell = options.shell ?? shellOf(process.env.SHELL, process.platform)
-  const before = savedIn(process.env)
-  const assignments = options.unset ? takenBack(before) : await pointed(options, shell, before)
-  process.stdout.write(script(shell, assignments))
-  return DONE
+  try {
+    const options = read(args)
+    const shell = options.shell ?? usualShell()
+    const before = savedIn(process.env)
+    const assignments = options.unset ? takenBack(before) : await pointed(options, shell, before)
+    process.stdout.write(script(shell, assignments))
+    return DONE
+  } catch (error) {
+    const shown = error instanceof CommanderError && error.exitCode === 0
+    if (!shown && !process.stdout.isTTY) process.stdout.write(closed())
+    throw error
+  }
+}
+
+/**
+ * What the shell evaluates in place of what it was to get. A shell goes on after a mistake, and its next gcloud must not reach
+ * a project that exists: so it reaches nothing, and `eval` fails.
+ */
+function closed(): string {
+  const shell = usualShell()
+  try {
+    const before = savedIn(process.env)
+    const current = without(before)
+    const environment = closedEnvironment({
+      configuration: join(cacheFolder(current), 'nowhere'),
+      current,
+    })
+    return script(shell, assignmentsOf(environment, before, current)) + failure(shell)
+  } catch {
+    return failure(shell) // what was set before cannot be read: nothing is set anew
+  }
+}
+
+function usualShell(): Shell {
+  return shellOf(process.env.SHELL, process.platform)
 }
 
 /** A shell's variables as they are without an emulator. */
@@ -41,6 +71,7 @@ interface Options {
   readonly mode: Mode
   readonly shell?: Shell
   readonly dir?: string
+  readonly account?: string
   readonly metadata?: true
   readonly java?: true
   readonly unset?: true
@@ -63,6 +94,9 @@ function read(args: readonly string[]): Options {
       '--metadata',
       "point at the emulator's metadata server too, as if this were a machine in the cloud",
     )
+    .addOption(
+      new Option('--account <email>', 'who signs in by gcloud auth login (the owner)').argParser(anEmail),
+    )
     .option('--java', 'tell Java too, which reads none of these variables; takes a second')
     .option('--unset', 'take it all back')
     // Standard output is for the shell to evaluate.
@@ -78,6 +112,11 @@ function read(args: readonly string[]): Options {
   return { ...options, url: options.url ?? usualUrl(process.env) }
 }
 
+function anEmail(value: string): string {
+  if (z.email().safeParse(value).success) return value
+  throw new InvalidArgumentError(`Expected an email address, got ${JSON.stringify(value)}.`)
+}
+
 /** The assignments that point a shell at the emulator, and one that remembers what they replace. */
 async function pointed(
   options: Options,
@@ -85,10 +124,7 @@ async function pointed(
   before: Map<string, string | null>,
 ): Promise<Assignments> {
   const { url, mode } = options
-  const current = {
-    ...process.env,
-    ...Object.fromEntries([...before].map(([name, value]) => [name, value ?? undefined])),
-  }
+  const current = without(before)
   const control = controlAt(url)
   const known = await control.environment()
   const places = await writePlaces(await control.certificate(), options, current, Date.now())
@@ -98,15 +134,32 @@ async function pointed(
     facts: known,
     places,
     metadata: options.metadata === true,
+    account: options.account,
     java: options.java === true,
     platform: process.platform,
     current,
   })
+  tell(options, known, shell)
+  return assignmentsOf(environment, before, current)
+}
+
+/** This shell's variables, with what was set before in the place of what an emulator has set. */
+function without(before: ReadonlyMap<string, string | null>): Variables {
+  return {
+    ...process.env,
+    ...Object.fromEntries([...before].map(([name, value]) => [name, value ?? undefined])),
+  }
+}
+
+function assignmentsOf(
+  environment: Environment,
+  before: ReadonlyMap<string, string | null>,
+  current: Variables,
+): Assignments {
   const replaced = [
     ...Object.keys(environment.set),
     ...environment.unset.filter((name) => current[name] !== undefined),
   ]
-  tell(options, known, shell)
   return new Map([
     ...takenBack(before),
     ...environment.unset
@@ -119,13 +172,13 @@ async function pointed(
 
 /** What a person reads beside it. */
 function tell(
-  { url, mode }: Options,
-  { project, region, account, tunnels }: EmulatorFacts,
+  { url, mode, account }: Options,
+  { project, region, account: owner, tunnels }: EmulatorFacts,
   shell: Shell,
 ): void {
   const way = mode === 'intercept' ? "Google's addresses lead" : 'gcloud and http URLs lead'
   process.stderr.write(
-    `${way} to the emulator at ${url.origin}: project ${project}, region ${region}, ${account} signs in with: gcloud auth login\n`,
+    `${way} to the emulator at ${url.origin}: project ${project}, region ${region}, ${account ?? owner} signs in with: gcloud auth login\n`,
   )
   if (!tunnels && mode === 'intercept')
     process.stderr.write(

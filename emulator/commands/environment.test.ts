@@ -94,16 +94,23 @@ describe('either way', () => {
   })
 
   test("a person's own credentials are not handed to the emulator", () => {
-    const { unset } = environment()
-    expect(unset).toContain('GOOGLE_APPLICATION_CREDENTIALS')
+    const { set, unset } = environment()
+    expect(set.GOOGLE_APPLICATION_CREDENTIALS).toBe('/own/gcloud/application_default_credentials.json')
     expect(unset).toContain('CLOUDSDK_AUTH_ACCESS_TOKEN_FILE')
     expect(unset).toContain('CLOUDSDK_CORE_ACCOUNT')
+  })
+
+  test('another person signs in where one is named', () => {
+    const { BROWSER } = environment({ account: 'a+b@example.com' }).set
+    expect(BROWSER).toBe('curl -sL -o /dev/null %s&login_hint=a%2Bb@example.com &')
   })
 
   test('facts gcloud 2: gcloud takes this machine for one of the cloud only when asked to', () => {
     expect(environment().unset).toContain('GCE_METADATA_ROOT')
     const { set } = environment({ metadata: true })
     for (const name of ['HOST', 'IP', 'ROOT']) expect(set[`GCE_METADATA_${name}`]).toBe('127.0.0.1:8080')
+    // A file that is not there would keep a library from the metadata server.
+    expect(environment({ metadata: true }).unset).toContain('GOOGLE_APPLICATION_CREDENTIALS')
   })
 
   test('Java, which reads no proxy variable, is told beside what it is told already', () => {

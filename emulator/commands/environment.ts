@@ -5,6 +5,7 @@
  * so that addresses are those of the cloud. `override`: gcloud is told other endpoints, over plain HTTP.
  */
 
+import { join } from 'node:path'
 import type { EmulatorFacts } from '../client/control.ts'
 import { type TrustFiles, trustEnvironment } from '../trust.ts'
 
@@ -31,6 +32,8 @@ export interface EnvironmentRequest {
   readonly places: Places
   /** True: client libraries, and gcloud with them, find the emulator's metadata server, as on a machine in the cloud. */
   readonly metadata: boolean
+  /** The email of whoever signs in next; the emulator's owner without it. */
+  readonly account?: string | undefined
   /** True: Java is told by the one variable that it reads. */
   readonly java: boolean
   readonly platform: NodeJS.Platform
@@ -46,11 +49,48 @@ export function environmentFor(request: EnvironmentRequest): Environment {
     ...proxies(request, mode === 'intercept' || facts.scheme === 'https'),
     ...(request.metadata ? metadataServer(request.url) : {}),
   }
-  const endpoints = Object.keys(current).filter((name) => name.startsWith(OVERRIDE))
-  return { set, unset: [...LEADING_AWAY, ...endpoints].filter((name) => !(name in set)) }
+  return { set, unset: leadingAway(set, current) }
 }
 
-function gcloud({ places, platform, current }: EnvironmentRequest): Record<string, string> {
+function leadingAway(
+  set: Readonly<Record<string, string>>,
+  current: EnvironmentRequest['current'],
+): readonly string[] {
+  const endpoints = Object.keys(current).filter((name) => name.startsWith(OVERRIDE))
+  return [...LEADING_AWAY, ...endpoints].filter((name) => !(name in set))
+}
+
+/** The variables of a shell that was to reach an emulator and has none: gcloud reaches nothing, and nobody is signed in. */
+export function closedEnvironment({
+  configuration,
+  current,
+}: {
+  /** A configuration folder that is not there. */
+  readonly configuration: string
+  readonly current: Readonly<Record<string, string | undefined>>
+}): Environment {
+  const set = {
+    CLOUDSDK_CONFIG: configuration,
+    CLOUDSDK_PROXY_TYPE: 'http',
+    // Nothing listens there on any machine.
+    CLOUDSDK_PROXY_ADDRESS: '127.0.0.1',
+    CLOUDSDK_PROXY_PORT: '9',
+    GOOGLE_APPLICATION_CREDENTIALS: join(configuration, DEFAULT_CREDENTIALS),
+  }
+  return { set, unset: leadingAway(set, current) }
+}
+
+/** As gcloud names the file that `gcloud auth application-default login` writes. */
+const DEFAULT_CREDENTIALS = 'application_default_credentials.json'
+
+function gcloud({
+  places,
+  platform,
+  current,
+  account,
+  metadata,
+}: EnvironmentRequest): Record<string, string> {
+  const hint = account === undefined ? '' : `&login_hint=${encodeURIComponent(account).replace('%40', '@')}`
   const nowhere = platform === 'win32' ? 'NUL' : '/dev/null'
   const hasDisplay = ['DISPLAY', 'WAYLAND_DISPLAY', 'MIR_SOCKET'].some((name) => current[name])
   return {
@@ -60,7 +100,10 @@ function gcloud({ places, platform, current }: EnvironmentRequest): Record<strin
     CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK: 'true',
     CLOUDSDK_SURVEY_DISABLE_PROMPTS: 'true',
     // facts gcloud 2: the browser that signs in. Without `&` gcloud waits for it, and it for gcloud.
-    BROWSER: `curl -sL -o ${nowhere} %s &`,
+    BROWSER: `curl -sL -o ${nowhere} %s${hint} &`,
+    // Only Python's library asks gcloud's folder; Node's and Go's would find what this machine's user has signed in to. Where
+    // there is a metadata server, a file that is not there would keep them from it.
+    ...(metadata ? {} : { GOOGLE_APPLICATION_CREDENTIALS: join(places.configuration, DEFAULT_CREDENTIALS) }),
     // facts gcloud 2: on Linux gcloud opens a browser only where there is a display.
     ...(platform === 'linux' && !hasDisplay ? { DISPLAY: ':0' } : {}),
   }

@@ -21,6 +21,11 @@ export function script(shell: Shell, assignments: Assignments): string {
   return [...assignments].map(([name, value]) => `${write(name, value)}\n`).join('')
 }
 
+/** A line that makes whatever evaluates it fail. */
+export function failure(shell: Shell): string {
+  return shell === 'powershell' ? "throw 'This shell reaches no emulator.'\n" : 'false\n'
+}
+
 /** What a person types to have the lines evaluated. */
 export function evaluation(shell: Shell, command: string): string {
   if (shell === 'fish') return `${command} | source`

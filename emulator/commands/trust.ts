@@ -49,7 +49,8 @@ function certificatesOf(pem: string): readonly string[] {
   return pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
 }
 
-function cacheFolder(current: Variables): string {
+/** Where files of emulators are kept on this machine, for this user. */
+export function cacheFolder(current: Variables): string {
   const home = current.HOME || homedir()
   if (process.platform === 'darwin') return join(home, 'Library', 'Caches', 'invoker')
   if (process.platform === 'win32')

@@ -1,14 +1,14 @@
 /** What a person may have meant by a name that is not there. */
 import { distance } from 'fastest-levenshtein'
 
-/** More letters than these are another word. */
-const MOST = 3
+/** More letters than these, and it is another word. */
+const MOST = 2
 
 /** The name that is most like it; undefined where none is like it enough. */
 export function nearest(name: string, names: Iterable<string>): string | undefined {
   const [first] = [...names]
     .map((other) => ({ other, letters: distance(name.toLowerCase(), other.toLowerCase()) }))
-    .filter(({ other, letters }) => letters <= Math.min(MOST, Math.ceil(other.length / 3)))
+    .filter(({ other, letters }) => letters <= MOST && letters < other.length)
     .sort((a, b) => a.letters - b.letters)
   return first?.other
 }
