@@ -90,6 +90,12 @@ describe('configuration', () => {
     [['--upstream', 'a=ftp://x'], {}, /^--upstream: expected an http URL, such as .*, got "ftp:\/\/x"\.$/],
     [['--upstream', 'A_b=http://x'], {}, /^--upstream: expected SERVICE=URL.*"A_b"/],
     [
+      ['--upstream', 'a=http://x', '--upstream', 'b=http://x', '--upstream', 'a=http://y'],
+      {},
+      /^--upstream: a is given twice; expected SERVICE=URL once for each\.$/,
+    ],
+    [[], { INVOKER_INSTANCE: '9000=a;9000=b' }, /^INVOKER_INSTANCE: 9000 is given twice/],
+    [
       ['--region', 'moon-1'],
       {},
       /^--region: expected a Cloud Run region, such as us-central1, got "moon-1"\.$/,

@@ -342,11 +342,15 @@ function lookUp(value: unknown, key: string): unknown {
 function shaped(setting: Setting, values: readonly string[], origin: string): unknown {
   if (setting.shape === 'value') return values.at(-1) ?? ''
   if (setting.shape === 'list') return values
+  const given = new Set<string>()
   return Object.fromEntries(
     values.map((value) => {
       const equals = value.indexOf('=')
       if (equals < 1) throw unusable(`${origin}: expected ${setting.argument}, got ${JSON.stringify(value)}.`)
       const [name, rest] = [value.slice(0, equals), value.slice(equals + 1)]
+      if (given.has(name))
+        throw unusable(`${origin}: ${name} is given twice; expected ${setting.argument} once for each.`)
+      given.add(name)
       return [
         name,
         setting.shape === 'lists'

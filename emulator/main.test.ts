@@ -150,6 +150,25 @@ describe('starting', () => {
     other.close()
   })
 
+  test('names in settings by which nothing is deployed are one line, and what they may have meant', async () => {
+    const manifests = join(newFolder(), 'billing.yaml')
+    const document = manifest('billing')
+    writeFileSync(manifests, JSON.stringify({ ...document, metadata: { name: 'billing' } }))
+    const flags = ['--manifests', manifests, '--upstream', 'billing=http://127.0.0.1:9']
+    const emulator = spawnEmulator([
+      ...flags,
+      '--upstream',
+      'biling=http://127.0.0.1:9',
+      '--instance',
+      '0=orders',
+    ])
+    await emulator.match(/state .*\n/)
+    emulator.process.kill('SIGTERM')
+    expect(await emulator.errors).toBe(
+      'Not deployed yet, so of no effect: --upstream biling (did you mean billing?), --instance orders\n',
+    )
+  })
+
   test('a second emulator on the same data folder is refused with one line', async () => {
     const folder = newFolder()
     const first = spawnEmulator(['--data', folder])

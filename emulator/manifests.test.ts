@@ -123,6 +123,7 @@ describe('--manifests', () => {
       '/nowhere/at/all',
       /manifests: expected a file or folder that can be read/,
     ],
+    ['a folder without a document', { 'README.txt': '' }, '', /manifests: expected a folder with \.yaml/],
     ['text that is not YAML', { 'a.yaml': 'a: [' }, '', /a\.yaml is not YAML/],
     [
       'a document of another kind',

@@ -167,17 +167,20 @@ function unusable(sentence: string, cause?: unknown): InvokerError {
 }
 
 function filesAt(path: string): readonly string[] {
+  let files: readonly string[]
   try {
     if (!statSync(path).isDirectory()) return [path]
-    return readdirSync(path)
-      .filter((name) => DOCUMENT.test(name))
-      .sort()
-      .map((name) => join(path, name))
+    files = readdirSync(path)
   } catch (error) {
     throw unusable(
       `manifests: expected a file or folder that can be read, got ${JSON.stringify(path)} (${reasonOf(error)}).`,
     )
   }
+  const documents = files.filter((name) => DOCUMENT.test(name)).sort()
+  if (documents.length > 0) return documents.map((name) => join(path, name))
+  throw unusable(
+    `manifests: expected a folder with .yaml, .yml or .json files, and ${JSON.stringify(path)} has none.`,
+  )
 }
 
 /** A file holds documents one after the other, or, as `--format=json` prints them, a list. */

@@ -113,7 +113,7 @@ gcloudTest(
     const google = await emulator()
     const shell = await (await Shell.open(google.url, 'intercept')).begin()
     // gcloud asks first: the variable is set, though to the very file that it writes.
-  await shell.ok('gcloud auth application-default login --quiet')
+    await shell.ok('gcloud auth application-default login --quiet')
     const file = shell.variables.GOOGLE_APPLICATION_CREDENTIALS ?? ''
     expect(await Bun.file(file).json()).toMatchObject({ type: 'authorized_user' })
     // Python's library, of which gcloud makes use, and Node's.

@@ -2,6 +2,7 @@
 import { readConfig } from '../config.ts'
 import { why } from '../decision/decision.ts'
 import { type Emulator, startEmulator } from '../emulator.ts'
+import { nearest } from '../errors/nearest.ts'
 import { DONE, EXIT_CODES, newCommand, PROGRAM } from './command.ts'
 
 /** Resolves never: the process ends with the emulator. `commands` is how help names the other commands. */
@@ -25,6 +26,7 @@ export async function serve(args: readonly string[], commands: string): Promise<
     onShutdown: end,
   })
   running = emulator
+  process.stderr.write(notDeployed(emulator))
   process.stdout.write(describe(emulator))
   emulator.state.decisions.onAdd((decision) => {
     const { status, method, service, host, path } = decision
@@ -34,6 +36,26 @@ export async function serve(args: readonly string[], commands: string): Promise<
   void emulator.removeLeftovers()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, end)
   return ended.promise
+}
+
+/** One line for the settings that name what is not deployed: it may come, or be a mistake. */
+function notDeployed({ config, state }: Emulator): string {
+  const services = state.services.list().map(({ name }) => name)
+  const known = new Set([...services, ...state.revisions.list().map(({ name }) => name)])
+  const named: readonly (readonly [flag: string, names: readonly string[]])[] = [
+    ['--upstream', Object.keys(config.upstream)],
+    ['--publish', Object.values(config.publish)],
+    ['--instance', Object.values(config.instance)],
+  ]
+  const missing = named.flatMap(([flag, names]) =>
+    names
+      .filter((name) => !known.has(name))
+      .map((name) => {
+        const meant = nearest(name, services)
+        return `${flag} ${name}${meant === undefined ? '' : ` (did you mean ${meant}?)`}`
+      }),
+  )
+  return missing.length > 0 ? `Not deployed yet, so of no effect: ${missing.join(', ')}\n` : ''
 }
 
 function describe({ url, tlsUrl, config, state, published, instances }: Emulator): string {
