@@ -136,6 +136,7 @@ function installedBinary(work) {
 function run(bun, args) {
   if (bun !== 'bun') process.env.PATH = `${dirname(bun)}${delimiter}${process.env.PATH ?? ''}`
   process.removeAllListeners('SIGINT').removeAllListeners('SIGTERM')
+  const npm = process.env.npm_lifecycle_event === undefined ? [] : ancestors()
   const child = spawn(bun, args, { cwd: root, stdio: 'inherit' })
 
   // A terminal sends its Ctrl-C to every process in the foreground, so Bun has it already.
@@ -144,6 +145,8 @@ function run(bun, args) {
   process.on('SIGTERM', () => child.kill('SIGTERM'))
   process.on('SIGHUP', () => terminal || child.kill('SIGHUP'))
 
+  whenGone(npm, () => child.kill('SIGTERM'))
+
   child.on('error', (cause) => fail(`${bun} did not start: ${cause.message}`))
   child.on('exit', (code, signal) => {
     if (signal === null) process.exit(code ?? 1)
@@ -151,6 +154,40 @@ function run(bun, args) {
     process.exitCode = 128 + constants.signals[signal]
     process.kill(process.pid, signal)
   })
+}
+
+/** @returns {number[]} npm, and the shell that it runs a script by where that is above this process */
+function ancestors() {
+  if (process.platform === 'win32') return [process.ppid]
+  const ps = spawnSync('ps', ['-o', 'ppid=,comm=', '-p', String(process.ppid)], { encoding: 'utf8' })
+  const [, above, command] = /^\s*(\d+)\s+(.*)$/m.exec(ps.stdout ?? '') ?? []
+  const isShell = /(?:^|\/|-)(?:da|ba|z|k)?sh$/.test(command ?? '')
+  return isShell ? [process.ppid, Number(above)] : [process.ppid]
+}
+
+/**
+ * npm that is ended by its process id takes nothing along: what it has started would go on, and hold its ports. Calls back
+ * once one of the processes is gone.
+ * @param {number[]} pids @param {() => void} callback
+ */
+function whenGone(pids, callback) {
+  if (pids.length === 0) return
+  const parent = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === parent && pids.every(isAlive)) return
+    clearInterval(timer)
+    callback()
+  }, 500)
+  timer.unref()
+}
+
+/** @param {number} pid */
+function isAlive(pid) {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
 }
 
 /** @param {string} sentence @returns {never} */

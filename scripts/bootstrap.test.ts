@@ -109,6 +109,21 @@ describe('bootstrap.mjs', () => {
     expect(await child.exited).toBe(code)
   })
 
+  test.each(['SIGKILL', 'SIGTERM'] as const)('npm that is ended by %s ends the program', async (signal) => {
+    // What npm does: a script by a shell that stays above it.
+    const script = `'${bun}' bootstrap.mjs run rooms/wait.ts; echo ended with $?`
+    const npm = Bun.spawn(['sh', '-c', `sh -c "$1"; true`, 'npm', script], {
+      cwd: root,
+      env: { ...process.env, npm_lifecycle_event: 'wait' },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    const out = npm.stdout.getReader()
+    const text = async () => new TextDecoder().decode((await out.read()).value)
+    expect(await text()).toBe('ready\n')
+    npm.kill(signal)
+    expect(await text()).toBe('ended with 3\n')
+  })
+
   test('ends by the signal that ended the program', async () => {
     const child = Bun.spawn([bun, 'bootstrap.mjs', '-e', 'process.kill(process.pid, "SIGKILL")'], {
       cwd: root,
