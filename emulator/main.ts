@@ -39,7 +39,8 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
 }
 
 const args = process.argv.slice(2)
-const [name = '', ...rest] = args
+const [name = '', ...given] = args
+const rest = given.length === 1 && given[0] === 'help' ? ['--help'] : given
 process.exitCode =
   name === '' || name.startsWith('-')
     ? await runCommand(PROGRAM, () => commandOf('serve').run(args))

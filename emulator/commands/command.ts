@@ -25,12 +25,12 @@ export function newCommand(name: string, description: string): Command {
     .configureOutput({ writeErr: () => {} })
 }
 
-/** Reads the arguments. `help` alone asks for help, too. */
+/** Reads the arguments. */
 export function parse<Options extends object>(
   command: Command,
   args: readonly string[],
 ): { readonly options: Options; readonly operands: readonly string[] } {
-  command.parse(args.length === 1 && args[0] === 'help' ? ['--help'] : [...args], { from: 'user' })
+  command.parse([...args], { from: 'user' })
   return { options: command.opts<Options>(), operands: command.args }
 }
 
