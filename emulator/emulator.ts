@@ -16,7 +16,7 @@ import { createProxy } from './front/proxy.ts'
 import type { RoomBindings } from './front/request.ts'
 import { createFront, type Front, type Listener, type ListenOptions } from './front/server.ts'
 import { createIngress } from './ingress/ingress.ts'
-import { applyManifests, readManifests } from './manifests.ts'
+import { applyOnce, readManifests } from './manifests.ts'
 import { catalogue as everything } from './products/catalogue.ts'
 import { createProducts, type Products } from './products/products.ts'
 import type { Product } from './rest/product.ts'
@@ -30,6 +30,7 @@ import { localImages } from './runtime/local-images.ts'
 import { createProcessRuntime } from './runtime/process.ts'
 import type { ConnectInstance, InstanceConnection, LogLine, OnLog } from './runtime/runtime.ts'
 import { combineRuntimes } from './runtime/runtimes.ts'
+import { AppliedDocuments } from './state/applied.ts'
 import type { CollectionDeclaration } from './state/collection.ts'
 import { putProviders } from './state/federation.ts'
 import { REGIONS, serviceHosts } from './state/names.ts'
@@ -196,9 +197,10 @@ export async function startEmulator(
   const directory = directoryOf(catalogue)
   const apis = await createProducts({ catalogue, state, runtime, builds, log })
   const google = ownersGoogle(state, apis.app)
+  const applied = new AppliedDocuments(state)
   const applyAll = async () => {
-    putProviders(state, config.workloadIdentityPoolProviders)
-    if (manifests) await applyManifests(manifests, { google, log }).catch(asSetting)
+    applyProviders(state, config, applied, log)
+    if (manifests) await applyOnce(manifests, applied, { google, log }).catch(asSetting)
   }
   const reset = async () => {
     for (const { name, region } of state.services.list()) {
@@ -331,6 +333,33 @@ function servingInstance(state: State, name: string): InstanceOf {
   return revision
     ? instanceOf(revision)
     : { service: { project, region: state.region, name }, revision: `${name}-none` }
+}
+
+/** As with manifests: a provider in the configuration counts once, and again when it has changed. */
+function applyProviders(
+  state: State,
+  { workloadIdentityPoolProviders: providers }: Config,
+  applied: AppliedDocuments,
+  log: (line: string) => void,
+): void {
+  const resource = (name: string) => `provider ${name}`
+  applied.keepOnly(/^provider /, new Set(providers.map(({ name }) => resource(name))))
+  for (const provider of providers) {
+    const of = resource(provider.name)
+    const standing = applied.standing(of, [provider])
+    if (standing === 'unchanged')
+      log(
+        `workloadIdentityPoolProviders: ${provider.name} was applied before and not changed since: it stays as it was left`,
+      )
+    else {
+      if (standing === 'changed')
+        log(
+          `workloadIdentityPoolProviders: ${provider.name} has changed since it was applied: it replaces the one that was kept`,
+        )
+      putProviders(state, [provider])
+      applied.applied(of, [provider])
+    }
+  }
 }
 
 /** A document of the setting `manifests` that is refused is a setting that cannot be used. */

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { callApi, LOCATED, SERVICES, signIn, visit } from './emulator.fixture.ts'
 import { type Emulator, startEmulator } from './emulator.ts'
 
@@ -114,6 +115,137 @@ describe('--manifests', () => {
     started.pop()
     const second = await start(manifests, [], data)
     expect(second.state.revisions.list().map(({ name }) => name)).toEqual([revision?.name ?? ''])
+  })
+
+  describe('against a state that was kept', () => {
+    const GRANTED = {
+      role: 'roles/run.invoker',
+      members: ['serviceAccount:123456789012-compute@developer.gserviceaccount.com'],
+    }
+    /** Starts on the same folder again and again: `change` is made by calls, between the first start and the next. */
+    async function restarts(manifests: string, change: (call: Call) => Promise<unknown>) {
+      const data = join(folderOf({}), 'data')
+      const first = await start(manifests, [], data)
+      const { accessToken } = await signIn(first.url)
+      await change((method, path, body) => callApi(first.url, accessToken, method, path, body))
+      await first.close()
+      started.pop()
+      return async () => {
+        const lines: string[] = []
+        const emulator = await start(manifests, lines, data)
+        const close = async () => {
+          await emulator.close()
+          started.pop()
+        }
+        return { lines, state: emulator.state, close }
+      }
+    }
+    type Call = (method: string, path: string, body?: object) => Promise<unknown>
+    const grant = (call: Call) =>
+      call('POST', `${LOCATED}/billing:setIamPolicy`, { policy: { bindings: [GRANTED] } })
+
+    test('what was acknowledged after a document was applied stays, restart after restart, and a line says so', async () => {
+      const manifests = folderOf({ 'billing.yaml': SHORT, 'billing.policy.yaml': POLICY })
+      const again = await restarts(manifests, grant)
+      for (let restart = 0; restart < 3; restart += 1) {
+        const { lines, state, close } = await again()
+        expect(state.services.list()[0]?.policy.bindings).toEqual([GRANTED])
+        expect(lines).toEqual([
+          expect.stringMatching(
+            /billing\.yaml: applied before and not changed since: the service us-central1\/billing stays as it was left$/,
+          ),
+          expect.stringMatching(
+            /billing\.policy\.yaml: .*: the policy of service us-central1\/billing stays as it was left$/,
+          ),
+        ])
+        await close()
+      }
+    })
+
+    test('a document that has changed since replaces what was kept, alone, and a line says so', async () => {
+      const manifests = folderOf({ 'billing.yaml': SHORT, 'billing.policy.yaml': POLICY })
+      const again = await restarts(manifests, grant)
+      writeFileSync(join(manifests, 'billing.policy.yaml'), POLICY.replace('run.invoker', 'run.viewer'))
+      const { lines, state } = await again()
+      expect(state.services.list()[0]?.policy.bindings).toMatchObject([{ role: 'roles/run.viewer' }])
+      expect(state.revisions.size).toBe(1)
+      expect(lines).toEqual([
+        expect.stringMatching(/billing\.yaml: applied before and not changed since/),
+        expect.stringMatching(
+          /billing\.policy\.yaml: changed since it was applied: it replaces the policy of service us-central1\/billing that was kept$/,
+        ),
+      ])
+    })
+
+    test('what was deleted stays so; indentation, comments and the order of keys are no change', async () => {
+      const manifests = folderOf({ 'billing.yaml': SHORT })
+      const again = await restarts(manifests, (call) => call('DELETE', `${SERVICES}/billing`))
+      const [, kind = '', ...rest] = SHORT.trim().split('\n')
+      writeFileSync(
+        join(manifests, 'billing.yaml'),
+        `# as before\n${rest.join('\n')}\n${kind}\napiVersion: serving.knative.dev/v1\n`,
+      )
+      const { state } = await again()
+      expect(state.services.size).toBe(0)
+    })
+
+    test('what a file no longer says is forgotten: said again, it is applied again', async () => {
+      const manifests = folderOf({ 'billing.yaml': SHORT, 'billing.policy.yaml': POLICY })
+      const again = await restarts(manifests, grant)
+      rmSync(join(manifests, 'billing.policy.yaml'))
+      await (await again()).close()
+      writeFileSync(join(manifests, 'billing.policy.yaml'), POLICY)
+      const { state } = await again()
+      expect(state.services.list()[0]?.policy.bindings).toMatchObject([
+        { members: ['serviceAccount:orders-sa@demo-project.iam.gserviceaccount.com'] },
+      ])
+    })
+
+    test('so it is with every kind of document, whatever was changed and however often it is started', async () => {
+      const member = fc.constantFrom('user:a@example.com', 'user:b@example.com', 'allUsers')
+      const step = fc.oneof(
+        fc.record({ by: fc.constant('call' as const), member }),
+        fc.record({ by: fc.constant('file' as const), member }),
+        fc.constant({ by: 'restart' as const }),
+      )
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 5 }), async (steps) => {
+          const manifests = folderOf({ 'billing.yaml': SHORT })
+          const data = join(folderOf({}), 'data')
+          const write = (members: readonly string[]) =>
+            writeFileSync(
+              join(manifests, 'billing.policy.yaml'),
+              JSON.stringify({ bindings: [{ role: 'roles/run.invoker', members }] }),
+            )
+          write(['user:first@example.com'])
+          let expected = ['user:first@example.com']
+          let written = expected
+          let applied = expected
+          let emulator = await start(manifests, [], data)
+          for (const each of [...steps, { by: 'restart' as const }]) {
+            if (each.by === 'file') {
+              written = [each.member]
+              write(written)
+            } else if (each.by === 'call') {
+              expected = [each.member]
+              const { accessToken } = await signIn(emulator.url)
+              const policy = { bindings: [{ role: 'roles/run.invoker', members: expected }] }
+              await callApi(emulator.url, accessToken, 'POST', `${LOCATED}/billing:setIamPolicy`, { policy })
+            } else {
+              await emulator.close()
+              started.pop()
+              emulator = await start(manifests, [], data)
+              // A file counts when it says something else than when it was applied last.
+              if (written.join() !== applied.join()) expected = applied = written
+              expect(emulator.state.services.list()[0]?.policy.bindings[0]?.members).toEqual(expected)
+            }
+          }
+          await emulator.close()
+          started.pop()
+        }),
+        { numRuns: 8 },
+      )
+    }, 60_000)
   })
 
   test.each([

@@ -44,6 +44,13 @@ export interface ApplyOptions {
   readonly log: (line: string) => void
 }
 
+/** What was applied to the state that is kept, and what not: state/applied.ts. */
+export interface AppliedRecord {
+  standing(of: string, documents: readonly object[]): 'new' | 'changed' | 'unchanged'
+  applied(of: string, documents: readonly object[]): void
+  keepOnly(kind: RegExp, described: ReadonlySet<string>): void
+}
+
 const DOCUMENT = /\.(?:ya?ml|json)$/i
 // A service's name holds no dot.
 const POLICY = /^(?:(?<service>[^.]+)\.(?:(?<region>[^.]+)\.)?)?policy\.(?:ya?ml|json)$/i
@@ -86,41 +93,113 @@ export async function applyManifests(
   { services, policies }: Manifests,
   options: ApplyOptions,
 ): Promise<void> {
-  const { google, log } = options
-  const { project, region } = google
   await createAccounts({ services, policies }, options)
-  const regions = new Map(services.map((service) => [service.name, service.region ?? region]))
+  const regions = regionsOf(services, options)
+  for (const service of services) await applyService(service, options)
+  for (const policy of policies) await applyPolicy(policy, regions, options)
+}
 
-  for (const { file, name, region: own = region, document } of services) {
-    const collection = `/apis/serving.knative.dev/v1/namespaces/${project}/services`
-    const host = `${own}-run.googleapis.com`
-    const { status } = await google.request('GET', host, `${collection}/${name}`)
-    const answer =
-      status === 404
-        ? await google.request('POST', host, collection, document)
-        : await google.request('PUT', host, `${collection}/${name}`, document)
-    accepted(file, answer)
-    const trouble = notReady.safeParse(answer.body)
-    const failed = trouble.data?.status.conditions.find(
-      ({ type, status: ok }) => type === 'Ready' && ok === 'False',
-    )
-    if (failed) log(`${file}: ${name} does not serve: ${failed.message ?? 'no reason given'}`)
+/**
+ * Applies what is not kept as it stands: a document counts once, and again when it has changed. In between the state counts, so
+ * what was changed by a call survives a restart. One line for each document of which that decides something.
+ */
+export async function applyOnce(
+  { services, policies }: Manifests,
+  record: AppliedRecord,
+  options: ApplyOptions,
+): Promise<void> {
+  const regions = regionsOf(services, options)
+  const units = new Map<string, Unit>()
+  const unit = (of: string) => {
+    const known = units.get(of) ?? { of, services: [], policies: [] }
+    units.set(of, known)
+    return known
   }
-  for (const { file, service, policy, region: named } of policies) {
-    const path = `/v1/projects/${project}`
-    const answer =
-      service === undefined
-        ? await google.request('POST', 'cloudresourcemanager.googleapis.com', `${path}:setIamPolicy`, {
-            policy,
-          })
-        : await google.request(
-            'POST',
-            'run.googleapis.com',
-            `${path}/locations/${named ?? regions.get(service) ?? region}/services/${service}:setIamPolicy`,
-            { policy },
-          )
-    accepted(file, answer)
+  for (const service of services)
+    unit(`service ${regions.get(service.name)}/${service.name}`).services.push(service)
+  for (const policy of policies)
+    unit(`policy of ${policyOwner(policy, regions, options)}`).policies.push(policy)
+
+  record.keepOnly(/^(?:service|policy of) /, new Set(units.keys()))
+  for (const each of units.values()) await applyUnit(each, regions, record, options)
+}
+
+/** The documents that describe one thing. */
+interface Unit {
+  readonly of: string
+  readonly services: ServiceManifest[]
+  readonly policies: PolicyManifest[]
+}
+
+async function applyUnit(
+  { of, services, policies }: Unit,
+  regions: Regions,
+  record: AppliedRecord,
+  options: ApplyOptions,
+): Promise<void> {
+  const documents = [...services.map(({ document }) => document), ...policies.map(({ policy }) => policy)]
+  const [{ file } = { file: of }] = [...services, ...policies]
+  const standing = record.standing(of, documents)
+  if (standing === 'unchanged') {
+    options.log(`${file}: applied before and not changed since: the ${of} stays as it was left`)
+    return
   }
+  if (standing === 'changed')
+    options.log(`${file}: changed since it was applied: it replaces the ${of} that was kept`)
+  await createAccounts({ services, policies }, options)
+  for (const service of services) await applyService(service, options)
+  for (const policy of policies) await applyPolicy(policy, regions, options)
+  record.applied(of, documents)
+}
+
+type Regions = ReadonlyMap<string, string>
+
+function regionsOf(services: readonly ServiceManifest[], { google }: ApplyOptions): Regions {
+  return new Map(services.map((service) => [service.name, service.region ?? google.region]))
+}
+
+async function applyService(
+  { file, name, region, document }: ServiceManifest,
+  { google, log }: ApplyOptions,
+): Promise<void> {
+  const collection = `/apis/serving.knative.dev/v1/namespaces/${google.project}/services`
+  const host = `${region ?? google.region}-run.googleapis.com`
+  const { status } = await google.request('GET', host, `${collection}/${name}`)
+  const answer =
+    status === 404
+      ? await google.request('POST', host, collection, document)
+      : await google.request('PUT', host, `${collection}/${name}`, document)
+  accepted(file, answer)
+  const trouble = notReady.safeParse(answer.body)
+  const failed = trouble.data?.status.conditions.find(
+    ({ type, status: ok }) => type === 'Ready' && ok === 'False',
+  )
+  if (failed) log(`${file}: ${name} does not serve: ${failed.message ?? 'no reason given'}`)
+}
+
+async function applyPolicy(
+  { file, service, policy, region }: PolicyManifest,
+  regions: Regions,
+  { google }: ApplyOptions,
+): Promise<void> {
+  const path = `/v1/projects/${google.project}`
+  const [host, resource] =
+    service === undefined
+      ? ['cloudresourcemanager.googleapis.com', path]
+      : [
+          'run.googleapis.com',
+          `${path}/locations/${region ?? regions.get(service) ?? google.region}/services/${service}`,
+        ]
+  accepted(file, await google.request('POST', host, `${resource}:setIamPolicy`, { policy }))
+}
+
+function policyOwner(
+  { service, region }: PolicyManifest,
+  regions: Regions,
+  { google }: ApplyOptions,
+): string {
+  if (service === undefined) return `project ${google.project}`
+  return `service ${region ?? regions.get(service) ?? google.region}/${service}`
 }
 
 /** What is named exists: a manifest from another project must not fail for an account that nobody made here. */
