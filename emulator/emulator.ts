@@ -222,6 +222,7 @@ export async function startEmulator(
     acceptAudiencePath: config.audiencePath === 'accept',
   })
   const googleDoor = lazily(() => listen({ host: '127.0.0.1', port: 0, google: true }))
+  const elsewhere = createProxy({ authority, now: clock, log })
   front = createFront(
     {
       directory,
@@ -248,7 +249,7 @@ export async function startEmulator(
         }),
       ),
       ingress,
-      elsewhere: createProxy({ authority, now: clock }),
+      elsewhere,
     },
     log,
     {
@@ -266,6 +267,7 @@ export async function startEmulator(
     stopRotation()
     await front?.close()
     ingress.close()
+    elsewhere.close()
     await apis.close()
     await runtime.close()
     state.close()

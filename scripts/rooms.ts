@@ -21,7 +21,7 @@ const decision = ['emulator/decision']
 /** Data and pure functions that everyone may know. */
 const bottom = ['emulator/errors', 'emulator/catalogue', ...decision]
 const belowState = [...bottom, 'emulator/tokens', 'emulator/iam']
-const belowProducts = [...belowState, 'emulator/state', 'emulator/runtime']
+const belowProducts = [...belowState, 'emulator/state', 'emulator/runtime', 'emulator/wire']
 
 /** All of the state at once: opened by emulator.ts. The other rooms take its parts. */
 const wholeState = 'emulator/state/state.ts'
@@ -74,6 +74,11 @@ export const rooms: Readonly<Record<string, Room>> = {
     onlyPackages: [],
     why: 'decision stands at the bottom and imports nothing',
   },
+  'emulator/wire': {
+    may: [],
+    onlyPackages: ['node:http', 'node:https', 'node:stream'],
+    why: 'wire is HTTP/1.1 itself, for the front, the ingress and the control API: it imports nothing of the house',
+  },
   'emulator/catalogue': {
     may: [],
     onlyPackages: [],
@@ -105,10 +110,10 @@ export const rooms: Readonly<Record<string, Room>> = {
     why: 'runtime imports state and what is below it only',
   },
   'emulator/front': {
-    may: bottom,
+    may: [...bottom, 'emulator/wire'],
     types: ['emulator/state'],
     tests: ['emulator/emulator.ts'],
-    why: 'front imports errors, decision and catalogue, and of state only types',
+    why: 'front imports wire, errors, decision and catalogue, and of state only types',
   },
   'emulator/rest': {
     may: belowProducts,

@@ -4,10 +4,14 @@
  * TLS to Google's names ends here; every other connection passes through untouched, to an address that was judged before
  * (destination.ts) and to no other: an open proxy on a network would be somebody else's way in.
  */
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { type Socket, connect as tcpConnect } from 'node:net'
 import { type Duplex, duplexPair } from 'node:stream'
 import { TLSSocket } from 'node:tls'
+import { createForwarder } from '../wire/forward.ts'
+import { framingHeaders, framingOf } from '../wire/framing.ts'
+import { guarded } from '../wire/guard.ts'
+import { endToEnd } from '../wire/hop-by-hop.ts'
 import type { Authority } from './authority.ts'
 import type { Destination } from './destination.ts'
 import type { FrontExchange, FrontRequest, Peer } from './request.ts'
@@ -15,6 +19,8 @@ import type { FrontExchange, FrontRequest, Peer } from './request.ts'
 export interface ProxyOptions {
   readonly authority: () => Promise<Authority>
   readonly now: () => number
+  /** Lines about faults of the emulator's own. */
+  readonly log?: (line: string) => void
 }
 
 export interface ForwardProxy {
@@ -28,34 +34,36 @@ export interface ForwardProxy {
     head: Buffer,
     accept: (socket: Duplex, peer: Peer) => void,
   ): Promise<void>
+  close(): void
 }
 
 type Elsewhere = Extract<Destination, { readonly kind: 'elsewhere' }>
 
-export function createProxy({ authority, now }: ProxyOptions): ForwardProxy {
+export function createProxy({ authority, now, log = () => {} }: ProxyOptions): ForwardProxy {
+  const forwarder = createForwarder({ log })
   return {
-    async handle({ incoming, outgoing, host, target }, { addresses, port }) {
-      const upstream = httpRequest({
-        host: await reachable(addresses, port),
-        port,
-        method: incoming.method,
-        path: target,
-        headers: throughHeaders(incoming),
+    async handle({ incoming, outgoing, framing, host, target }, { addresses, port }) {
+      const outcome = await forwarder.forward({
+        incoming,
+        outgoing,
+        framing,
+        upstream: { protocol: 'http:', hostname: await reachable(addresses, port), port: String(port) },
+        target,
+        headers: [...endToEnd(incoming.rawHeaders), ...framingHeaders(framing)],
+        responseHeaders: answerHeaders,
+        limit: Number.POSITIVE_INFINITY,
       })
-      upstream.on('response', (response) => {
-        outgoing.writeHead(response.statusCode ?? 502, response.statusMessage, response.rawHeaders)
-        response.pipe(outgoing)
-      })
-      upstream.on('error', (error) => {
-        if (outgoing.headersSent) return void outgoing.destroy()
-        outgoing.writeHead(502, { 'content-type': 'text/plain; charset=utf-8' })
-        outgoing.end(
-          `${host} cannot be reached: ${error.message}. It is not one of Google's names, so it was asked for as it is.\n`,
-        )
-      })
-      outgoing.on('close', () => upstream.destroy())
-      incoming.pipe(upstream)
+      if (outcome.kind !== 'failed') return
+      const { failure, detail } = outcome
+      const what = failure === 'unreachable' ? 'cannot be reached' : 'did not answer as HTTP asks'
+      say(
+        outgoing,
+        502,
+        `${host} ${what}: ${detail}. It is not one of Google's names, so it was asked for as it is.`,
+      )
     },
+
+    close: () => forwarder.close(),
 
     async upgrade(_request, socket) {
       answer(
@@ -74,12 +82,16 @@ export function createProxy({ authority, now }: ProxyOptions): ForwardProxy {
       if (destination.kind === 'elsewhere') return tunnel(host, destination, socket, head)
       socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
       if (head.length > 0) socket.unshift(head)
+      const cut = () => void socket.destroy()
       if (port === 80) {
         // Bun's server loses answers on a connection that it has had before.
         const [inner, outer] = duplexPair()
         socket.pipe(outer).pipe(socket)
-        socket.on('close', () => outer.destroy())
-        outer.on('error', () => socket.destroy())
+        socket.on(
+          'close',
+          guarded(cut, () => void outer.destroy()),
+        )
+        outer.on('error', guarded(cut, cut))
         return accept(inner, peer)
       }
       const secureContext = await (await authority()).contextFor(host, now())
@@ -88,7 +100,10 @@ export function createProxy({ authority, now }: ProxyOptions): ForwardProxy {
         secureContext,
         ALPNProtocols: ['http/1.1'],
       })
-      decrypted.on('error', () => decrypted.destroy())
+      decrypted.on(
+        'error',
+        guarded(cut, () => void decrypted.destroy()),
+      )
       accept(decrypted, peer)
     },
   }
@@ -103,8 +118,12 @@ async function tunnel(
   const upstream = await dial(addresses, port)
   if (upstream instanceof Error)
     return answer(socket, '502 Bad Gateway', `${host}:${port} cannot be reached: ${upstream.message}`)
-  upstream.on('error', () => socket.destroy())
-  socket.on('close', () => upstream.destroy())
+  const cut = () => {
+    socket.destroy()
+    upstream.destroy()
+  }
+  upstream.on('error', guarded(cut, cut))
+  socket.on('close', guarded(cut, cut))
   if (socket.destroyed) return void upstream.destroy()
   socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
   if (head.length > 0) upstream.write(head)
@@ -115,10 +134,14 @@ async function tunnel(
 async function dial(addresses: readonly string[], port: number): Promise<Socket | Error> {
   let trouble = new Error('it has no address')
   for (const address of addresses) {
-    const upstream = tcpConnect(port, address)
-    const outcome = await new Promise<Socket | Error>((resolve) => {
-      upstream.once('connect', () => resolve(upstream))
-      upstream.once('error', resolve)
+    // Either side of a tunnel may close its half, and still listen.
+    const upstream = tcpConnect({ port, host: address, allowHalfOpen: true })
+    const outcome = await new Promise<Socket | Error>((resolve, reject) => {
+      upstream.on(
+        'connect',
+        guarded(reject, () => resolve(upstream)),
+      )
+      upstream.on('error', guarded(reject, resolve))
     })
     if (!(outcome instanceof Error)) return outcome
     trouble = outcome
@@ -145,11 +168,17 @@ function answer(socket: Duplex, status: string, text: string): void {
   )
 }
 
-function throughHeaders(incoming: IncomingMessage): string[] {
-  const kept: string[] = []
-  for (let index = 0; index + 1 < incoming.rawHeaders.length; index += 2) {
-    const [name = '', value = ''] = incoming.rawHeaders.slice(index, index + 2)
-    if (!/^proxy-/i.test(name)) kept.push(name, value)
-  }
-  return kept
+function say(outgoing: ServerResponse, status: number, text: string): void {
+  if (outgoing.headersSent || outgoing.destroyed) return void outgoing.destroy()
+  outgoing.writeHead(status, {
+    'content-type': 'text/plain; charset=utf-8',
+    'content-length': Buffer.byteLength(text) + 1,
+  })
+  outgoing.end(`${text}\n`)
+}
+
+/** How the answer is framed is said once: its length, or, by Node itself, that it comes in chunks. */
+function answerHeaders(raw: readonly string[]): string[] {
+  const framing = framingOf(raw, '1.1')
+  return [...endToEnd(raw), ...(framing.kind === 'length' ? framingHeaders(framing) : [])]
 }

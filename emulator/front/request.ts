@@ -1,6 +1,7 @@
 /** One request as it came in, before anything is decided: what was asked for, of which host, by whom. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { InstanceOf } from '../state/resources.ts'
+import type { Framing } from '../wire/framing.ts'
 
 /** Who is at the other end, as far as the connection itself tells. Never taken from a header. */
 export interface Peer {
@@ -21,6 +22,8 @@ export interface FrontRequest {
   readonly scheme: 'http' | 'https'
   /** Path and query exactly as they came, `/` first. */
   readonly target: string
+  /** Where its body ends: the one reading of it that counts. */
+  readonly framing: Framing
   readonly peer: Peer
 }
 

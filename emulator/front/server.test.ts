@@ -1,6 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { connect } from 'node:net'
 import { directoryOf } from '../catalogue/hosts.ts'
+import { systemTimer, type Timer } from '../wire/timer.ts'
 import { createFront, type Front, type Listener, type RawRoom, type Rooms } from './server.ts'
+import { exchange } from './wire.fixture.ts'
 
 const web = (name: string) => ({ fetch: () => new Response(name) })
 const raw: RawRoom = {
@@ -14,7 +17,11 @@ const rooms: Rooms = {
   product: web,
   console: web('console'),
   ingress: raw,
-  elsewhere: { ...raw, connect: async (_request, _destination, socket) => void socket.destroy() },
+  elsewhere: {
+    ...raw,
+    connect: async (_request, _destination, socket) => void socket.destroy(),
+    close: () => {},
+  },
 }
 
 let front: Front
@@ -35,4 +42,35 @@ test('facts 2.3: GET / on the one port is the metadata server, and the console o
   // Java's probe: what its standard library accepts has text/html in it.
   const java = { accept: 'text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2', 'metadata-flavor': 'Google' }
   expect(await root(java)).toBe('metadata')
+})
+
+describe('a body that nobody reads', () => {
+  const talk = async (head: string, timer: Timer): Promise<string | undefined> => {
+    const hasty = createFront(rooms, () => {}, { timer })
+    const { port } = await hasty.listen({ host: '127.0.0.1', port: 0 })
+    try {
+      const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+      return await exchange(socket, `${head}\r\nContent-Length: 1000000\r\n\r\nthe beginning`)
+    } finally {
+      await hasty.close()
+    }
+  }
+
+  test.each(['POST', 'GET', 'PUT'])('of a %s does not hold a connection for ever', async (method) => {
+    for (const host of [
+      'metadata.google.internal',
+      'accounts.google.com',
+      'run.googleapis.com',
+      'a.run.app',
+    ]) {
+      const answer = await talk(`${method} / HTTP/1.1\r\nHost: ${host}`, (work) => systemTimer(work, 20))
+      expect(answer).toStartWith('HTTP/1.1 200 OK\r\n')
+    }
+  })
+
+  test('is announced with Expect, and the caller told to go on', async () => {
+    const head = 'POST / HTTP/1.1\r\nHost: run.googleapis.com\r\nExpect: 100-continue'
+    const answer = await talk(head, (work) => systemTimer(work, 20))
+    expect(answer).toStartWith('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n')
+  })
 })

@@ -5,22 +5,23 @@
  * `Request` object has already rewritten its path and joined its headers.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { Server as Acceptor, AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { getRequestListener } from '@hono/node-server'
 import type { Directory } from '../catalogue/hosts.ts'
-import { canonicalAddress, canonicalHost } from './addresses.ts'
+import { hasBody } from '../wire/framing.ts'
+import { BAD_REQUEST } from '../wire/google-page.ts'
+import { guarded } from '../wire/guard.ts'
+import { lingering } from '../wire/linger.ts'
+import { systemTimer, type Timer } from '../wire/timer.ts'
 import { createJudge, type Destination, type DestinationOptions } from './destination.ts'
 import { hostTrouble, NOT_FOR_SERVICES, originTrouble, ownNames } from './guard.ts'
-import { type LocalRoom, roomFor, roomForPath } from './hosts.ts'
+import { roomFor, roomForPath } from './hosts.ts'
+import { open } from './open.ts'
 import type { ForwardProxy } from './proxy.ts'
-import type { FrontExchange, FrontRequest, Peer, RoomBindings } from './request.ts'
-import { createTlsServer, type TlsOptions } from './tls.ts'
-
-/** A Hono room. */
-export interface WebRoom {
-  fetch(request: Request, bindings: RoomBindings): Response | Promise<Response>
-}
+import { type Asked, isWebSocket, peerOf, readRequest, type StandIn } from './read.ts'
+import { fault, refuse, refuseJson, refuseSocket, sendPage } from './refusals.ts'
+import type { FrontExchange, FrontRequest, Peer } from './request.ts'
+import type { TlsOptions } from './tls.ts'
+import { type WebRoom, webListener } from './web.ts'
 
 /** A room that works on raw requests. */
 export interface RawRoom {
@@ -54,12 +55,6 @@ export interface ListenOptions {
   readonly tls?: TlsOptions
 }
 
-/** Where a request goes that named another host, or came by another scheme. */
-export interface StandIn {
-  readonly host: string
-  readonly scheme: 'http' | 'https'
-}
-
 export interface Listener {
   readonly host: string
   readonly port: number
@@ -69,6 +64,8 @@ export interface Listener {
 export interface FrontOptions extends Pick<DestinationOptions, 'serviceAt' | 'resolve'> {
   /** Names that the emulator is reached by, beside those that nobody else can have. */
   readonly aliases?: readonly string[]
+  /** What ends a body that nobody reads. Default `setTimeout`. */
+  readonly timer?: Timer
 }
 
 export interface Front {
@@ -82,88 +79,18 @@ const MAX_HEADER_BYTES = 256 * 1024
 export function createFront(
   rooms: Rooms,
   log: (line: string) => void,
-  { aliases = [], ...options }: FrontOptions = {},
+  { aliases = [], timer = systemTimer, ...options }: FrontOptions = {},
 ): Front {
   const listeners = new Set<Listener>()
   const isOwn = ownNames(aliases)
   const judge = createJudge({ ...options, ports: () => new Set([...listeners].map(({ port }) => port)) })
-
   return {
-    async listen(options) {
-      const server = createServer({
-        maxHeaderSize: MAX_HEADER_BYTES,
-        keepAliveTimeout: 75_000,
-        requestTimeout: 0,
-      })
-      // A connection that came in through CONNECT is another socket by now, of the same peer.
-      const peers = new WeakMap<Duplex, Peer>()
-      const web = webListener(rooms)
-
-      const read = (incoming: IncomingMessage) => {
-        const peer = peers.get(incoming.socket) ?? peerOf(incoming, options)
-        return readRequest(incoming, peer, options.standsFor?.())
-      }
-      const destinationOf = (request: FrontRequest, way: 'plain' | 'tunnel') => {
-        const own = { port: listener.port, forService: options.instance !== undefined }
-        return judge(request, own, way)
-      }
-      const serve = async (request: ReadRequest, outgoing: ServerResponse) => {
-        const { incoming, host, target } = request
-        const room = roomFor(rooms.directory, host, target)
-        if (room === 'ingress') return rooms.ingress.handle({ ...request, outgoing })
-        if (room !== 'local') return web(request, room, incoming, outgoing)
-        if (request.absolute) {
-          const destination = await destinationOf(request, 'plain')
-          if (destination.kind === 'elsewhere')
-            return rooms.elsewhere.handle({ ...request, outgoing }, destination)
-          if (destination.kind === 'refused') return refuse(outgoing, destination.status, destination.message)
-        }
-        // A listener without a control API shows a browser what it shows everyone.
-        const local = roomForPath(rooms.directory, target, options.control === true && wantsPage(incoming))
-        const trouble =
-          hostTrouble(request, isOwn) ??
-          (local === 'console' ? (options.control ? originTrouble(request) : NOT_FOR_SERVICES) : undefined)
-        if (trouble !== undefined) return refuseJson(outgoing, trouble)
-        web(request, local, incoming, outgoing)
-      }
-      const answer = (incoming: IncomingMessage, outgoing: ServerResponse) => {
-        const request = read(incoming)
-        if (!request) return badRequest(outgoing)
-        serve(request, outgoing).catch((error: unknown) => fault(error, log, outgoing))
-      }
-      server.on('request', answer)
-      // The container, not the listener, says whether it wants a body that was announced with Expect.
-      server.on('checkContinue', answer)
-      server.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
-        const request = read(incoming)
-        const named = request && roomFor(rooms.directory, request.host, request.target)
-        const room = named === 'local' && request?.absolute ? 'elsewhere' : named
-        if (!request || (room !== 'ingress' && room !== 'elsewhere')) return refuseSocket(socket)
-        rooms[room].upgrade(request, socket, head).catch((error: unknown) => fault(error, log, socket))
-      })
-      server.on('connect', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
-        // A client that goes away in the middle is no fault of anyone's.
-        socket.on('error', () => socket.destroy())
-        const peer = peerOf(incoming, options)
-        const request = readRequest(incoming, peer)
-        if (!request) return refuseSocket(socket)
-        const accept = (inner: Duplex, from: Peer) => {
-          peers.set(inner, from)
-          server.emit('connection', inner)
-        }
-        const name = roomFor(rooms.directory, request.host, '/')
-        const destination: Promise<Destination> = options.standsFor
-          ? Promise.resolve({ kind: 'refused', status: 403, message: NO_PROXY })
-          : name === 'local'
-            ? destinationOf(request, 'tunnel')
-            : Promise.resolve({ kind: 'here' })
-        destination
-          .then((where) => rooms.elsewhere.connect(request, where, socket, head, accept))
-          .catch((error: unknown) => fault(error, log, socket))
-      })
-      server.on('clientError', (_error: Error, socket: Duplex) => refuseSocket(socket))
-
-      const listener = await open(server, options)
+    async listen(where) {
+      let port = 0
+      const judged = (request: FrontRequest, way: 'plain' | 'tunnel') =>
+        judge(request, { port, forService: where.instance !== undefined }, way)
+      const listener = await open(createHttpServer({ rooms, where, isOwn, judged, log, timer }), where, log)
+      port = listener.port
       listeners.add(listener)
       return {
         ...listener,
@@ -180,163 +107,166 @@ export function createFront(
   }
 }
 
+interface Serving {
+  readonly rooms: Rooms
+  readonly where: ListenOptions
+  readonly isOwn: ReturnType<typeof ownNames>
+  /** Where a request of this listener leads that is for no host of Google's. */
+  readonly judged: (request: FrontRequest, way: 'plain' | 'tunnel') => Promise<Destination>
+  readonly log: (line: string) => void
+  readonly timer: Timer
+}
+
+/** Every listener of it is guarded, and answers or ends its own request where it throws. */
+function createHttpServer(serving: Serving): Server {
+  const { rooms, where, log, timer } = serving
+  // A connection that came in through CONNECT is another socket by now, of the same peer.
+  const peers = new WeakMap<Duplex, Peer>()
+  /** The answer that a connection waits for, or had last. */
+  const answers = new WeakMap<Duplex, ServerResponse>()
+  const serve = servingRooms(serving)
+  const read = (incoming: IncomingMessage) => {
+    const peer = peers.get(incoming.socket) ?? peerOf(incoming, where)
+    return readRequest(incoming, peer, where.standsFor?.())
+  }
+
+  const http = createServer({
+    maxHeaderSize: MAX_HEADER_BYTES,
+    keepAliveTimeout: 75_000,
+    requestTimeout: 0,
+    requireHostHeader: false, // it is missed here, with a page
+    // An offer to change the protocol may be ignored (RFC 9110 7.8): the request is answered as it stands.
+    shouldUpgradeCallback: (incoming) => {
+      const request = read(incoming)
+      return (
+        request.kind === 'request' && isWebSocket(request) && rawRoom(request, rooms.directory) !== undefined
+      )
+    },
+  })
+  // A caller that has said all it has to say may close its half of the connection, and wait. Node's types lack this.
+  Object.assign(http, { httpAllowHalfOpen: true })
+
+  const answer = guarded(
+    (error, [, outgoing]) => fault(error, log, outgoing),
+    (incoming: IncomingMessage, outgoing: ServerResponse) => {
+      answers.set(incoming.socket, outgoing)
+      const request = read(incoming)
+      if (request.kind === 'malformed') {
+        log(`400 ${incoming.method} ${incoming.url}: ${request.fault}`)
+        return sendPage(outgoing, BAD_REQUEST)
+      }
+      if (request.framing.kind !== 'none') {
+        const cut = () => void incoming.destroy()
+        outgoing.on(
+          'finish',
+          guarded(cut, () => endBody(incoming, timer)),
+        )
+      }
+      return serve(request, outgoing)
+    },
+  )
+  http.on('request', answer)
+  // The container, not the listener, says whether it wants a body that was announced with Expect.
+  http.on('checkContinue', answer)
+
+  const cut = (error: unknown, [, socket]: readonly [IncomingMessage, Duplex, Buffer]) =>
+    fault(error, log, socket)
+  http.on(
+    'upgrade',
+    guarded(cut, (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+      const request = read(incoming)
+      const room = request.kind === 'request' ? rawRoom(request, rooms.directory) : undefined
+      if (request.kind === 'malformed' || !room) return refuseSocket(socket)
+      return rooms[room].upgrade(request, socket, head)
+    }),
+  )
+  http.on(
+    'connect',
+    guarded(cut, async (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+      // A client that goes away in the middle is no fault of anyone's.
+      socket.on(
+        'error',
+        guarded(
+          () => {},
+          () => void socket.destroy(),
+        ),
+      )
+      const request = readRequest(incoming, peerOf(incoming, where))
+      if (request.kind === 'malformed' || hasBody(request.framing)) return refuseSocket(socket)
+      const destination = await tunnelTo(request, serving)
+      await rooms.elsewhere.connect(request, destination, socket, head, (inner, from) => {
+        peers.set(inner, from)
+        http.emit('connection', inner)
+      })
+    }),
+  )
+  http.on(
+    'clientError',
+    guarded(
+      (error, [, socket]) => fault(error, log, socket),
+      (_cause: Error, socket: Duplex) => {
+        const begun = answers.get(socket)
+        // Bytes that are no request, while an answer is on its way: a second head would be read as its body.
+        if (begun?.headersSent && !begun.writableFinished) socket.destroy()
+        else refuseSocket(socket)
+      },
+    ),
+  )
+  return http
+}
+
+/** A request to the room that it is for. */
+function servingRooms({ rooms, where, isOwn, judged }: Serving) {
+  const web = webListener()
+  return async function serve(request: Asked, outgoing: ServerResponse): Promise<void> {
+    const { incoming, host, target } = request
+    const room = roomFor(rooms.directory, host, target)
+    if (room === 'ingress') return rooms.ingress.handle({ ...request, outgoing })
+    if (room !== 'local') return web(request, rooms.product(room.product), outgoing)
+    if (request.absolute) {
+      const destination = await judged(request, 'plain')
+      if (destination.kind === 'elsewhere')
+        return rooms.elsewhere.handle({ ...request, outgoing }, destination)
+      if (destination.kind === 'refused') return refuse(outgoing, destination.status, destination.message)
+    }
+    // A listener without a control API shows a browser what it shows everyone.
+    const local = roomForPath(rooms.directory, target, where.control === true && wantsPage(incoming))
+    const trouble =
+      hostTrouble(request, isOwn) ??
+      (local === 'console' ? (where.control ? originTrouble(request) : NOT_FOR_SERVICES) : undefined)
+    if (trouble !== undefined) return refuseJson(outgoing, trouble)
+    return web(request, local === 'console' ? rooms.console : rooms.product(local.product), outgoing)
+  }
+}
+
+/** The room, if it is one that connections are handed to. */
+function rawRoom(
+  { host, target, absolute }: Asked,
+  directory: Directory,
+): 'ingress' | 'elsewhere' | undefined {
+  const room = roomFor(directory, host, target)
+  if (room === 'local') return absolute ? 'elsewhere' : undefined
+  return room === 'ingress' ? room : undefined
+}
+
+async function tunnelTo(request: FrontRequest, { rooms, where, judged }: Serving): Promise<Destination> {
+  if (where.standsFor) return { kind: 'refused', status: 403, message: NO_PROXY }
+  return roomFor(rooms.directory, request.host, '/') === 'local'
+    ? judged(request, 'tunnel')
+    : { kind: 'here' }
+}
+
+/** The answer is sent, and the caller still sends. */
+function endBody(incoming: IncomingMessage, timer: Timer): void {
+  if (incoming.complete) return
+  lingering(incoming, timer, () => {
+    if (!incoming.complete) incoming.destroy()
+  })
+}
+
 const NO_PROXY = "This port is a service's front door, and no proxy: ask the emulator's own port."
 
 /** A browser. Java's metadata probe accepts text/html too, but says which server it wants. */
 function wantsPage({ headers }: IncomingMessage): boolean {
   return (headers.accept ?? '').includes('text/html') && headers['metadata-flavor'] === undefined
-}
-
-/** Turns a raw request into a `Request` for the Hono room that it is for. */
-function webListener(rooms: Rooms) {
-  const routes = new WeakMap<IncomingMessage, { readonly room: WebRoom; readonly bindings: RoomBindings }>()
-  const listener = getRequestListener(
-    (request, env) => {
-      const route = 'incoming' in env ? routes.get(env.incoming as IncomingMessage) : undefined
-      return route ? route.room.fetch(request, route.bindings) : new Response(null, { status: 500 })
-    },
-    { overrideGlobalObjects: false },
-  )
-  return (request: FrontRequest, room: LocalRoom, incoming: IncomingMessage, outgoing: ServerResponse) => {
-    const { host, scheme, peer } = request
-    const spoken = room === 'console' ? rooms.console : rooms.product(room.product)
-    routes.set(incoming, { room: spoken, bindings: { host, scheme, peer } })
-    spellHeaders(outgoing)
-    void listener(incoming, outgoing)
-  }
-}
-
-/** Over HTTP/1.1 Google writes `Content-Type`; a `Headers` object knows only lower case. */
-function spellHeaders(outgoing: ServerResponse): void {
-  const setHeader = outgoing.setHeader.bind(outgoing)
-  outgoing.setHeader = (name, value) => setHeader(titleCase(name), value)
-  const writeHead = outgoing.writeHead.bind(outgoing)
-  outgoing.writeHead = (status: number, ...rest: unknown[]) => {
-    const headers = rest.findLast((part) => typeof part === 'object' && part !== null)
-    if (!headers || Array.isArray(headers)) return writeHead(status, ...(rest as []))
-    return writeHead(
-      status,
-      Object.fromEntries(Object.entries(headers).map(([name, value]) => [titleCase(name), value])),
-    )
-  }
-}
-
-const SPELLED = new Map<string, string>([
-  ['etag', 'ETag'],
-  ['www-authenticate', 'WWW-Authenticate'],
-  ['x-xss-protection', 'X-XSS-Protection'],
-])
-
-function titleCase(name: string): string {
-  const known = SPELLED.get(name)
-  if (known) return known
-  const spelled = name.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase())
-  SPELLED.set(name, spelled)
-  return spelled
-}
-
-const AUTHORITY = /^(\[[0-9a-f:.]+\]|[^:/?#@\\[\]\s]+)(?::(\d{1,5}))?$/i
-const ABSOLUTE = /^(https?):\/\/([^/?#]+)(.*)$/is
-
-interface ReadRequest extends FrontRequest {
-  /** The target was spelled in full, as a client does towards a proxy. */
-  readonly absolute: boolean
-}
-
-/** What was asked for, or undefined where no host can be made out. */
-function readRequest(incoming: IncomingMessage, peer: Peer, standsFor?: StandIn): ReadRequest | undefined {
-  const url = incoming.url ?? '/'
-  const absolute = ABSOLUTE.exec(url)
-  const connect = incoming.method === 'CONNECT'
-  const authority = absolute?.[2] ?? (connect ? url : (incoming.headers.host ?? 'localhost'))
-  const [, name, port] = AUTHORITY.exec(authority) ?? []
-  const host = standsFor?.host ?? (name && canonicalHost(name))
-  if (!host) return undefined
-  const rest = absolute ? (absolute[3] ?? '') : connect ? '/' : url
-  const request = {
-    incoming,
-    host,
-    scheme: standsFor?.scheme ?? schemeOf(incoming, absolute?.[1]),
-    target: rest.startsWith('/') ? rest : `/${rest}`,
-    peer,
-    absolute: absolute !== null,
-  }
-  return port && !standsFor ? { ...request, port: Number(port) } : request
-}
-
-function schemeOf(incoming: IncomingMessage, spelled?: string): 'http' | 'https' {
-  const encrypted = 'encrypted' in incoming.socket && incoming.socket.encrypted === true
-  return encrypted || spelled?.toLowerCase() === 'https' ? 'https' : 'http'
-}
-
-function peerOf(incoming: IncomingMessage, options: ListenOptions): Peer {
-  const address = canonicalAddress(incoming.socket.remoteAddress ?? '')
-  const instance = options.instance?.()
-  if (options.google) return { address, google: true }
-  return instance ? { address, instance } : { address }
-}
-
-function refuse(outgoing: ServerResponse, status: number, message: string): void {
-  outgoing.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' })
-  outgoing.end(`${message}\n`)
-}
-
-/** In the words and the shape of the control API. */
-function refuseJson(outgoing: ServerResponse, error: string): void {
-  outgoing.writeHead(403, { 'content-type': 'application/json', 'x-content-type-options': 'nosniff' })
-  outgoing.end(`${JSON.stringify({ error })}\n`)
-}
-
-function badRequest(outgoing: ServerResponse): void {
-  outgoing.writeHead(400, { connection: 'close' })
-  outgoing.end()
-}
-
-function refuseSocket(socket: Duplex): void {
-  if (socket.writable)
-    socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
-}
-
-/** Nothing of ours may end a listener: a fault is logged, and its request ends. */
-function fault(error: unknown, log: (line: string) => void, end: ServerResponse | Duplex): void {
-  log(`fault: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
-  end.destroy()
-}
-
-/** How long a closing listener waits for requests in flight. Milliseconds. */
-const DRAIN = 2000
-
-async function open(server: Server, { host, port, tls }: ListenOptions): Promise<Listener> {
-  const encrypted = new Set<Socket>()
-  const acceptor: Acceptor = tls
-    ? await createTlsServer(tls, (socket) => {
-        encrypted.add(socket)
-        socket.on('close', () => encrypted.delete(socket))
-        socket.on('error', () => socket.destroy())
-        server.emit('connection', socket)
-      })
-    : server
-  return new Promise((resolve, reject) => {
-    acceptor.once('error', reject)
-    acceptor.listen(port, host, () => {
-      acceptor.off('error', reject)
-      const bound = acceptor.address() as AddressInfo
-      resolve({
-        host,
-        port: bound.port,
-        close: () =>
-          new Promise((closed) => {
-            const force = setTimeout(() => {
-              server.closeAllConnections()
-              for (const socket of encrypted) socket.destroy()
-            }, DRAIN)
-            acceptor.close(() => {
-              clearTimeout(force)
-              closed()
-            })
-            server.closeIdleConnections()
-          }),
-      })
-    })
-  })
 }

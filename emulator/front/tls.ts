@@ -1,6 +1,7 @@
 /** TLS by name: a listener that shows each client a certificate for the host it asks for, as Google's front end does. */
 import { hostname, networkInterfaces } from 'node:os'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
+import { guarded } from '../wire/guard.ts'
 import type { Authority } from './authority.ts'
 
 export interface TlsOptions {
@@ -22,6 +23,7 @@ export async function createTlsServer(
       // A client that names nothing has asked for an address.
       ...(await issuer.leafFor(ownNames(), now())),
       ALPNProtocols: ['http/1.1'],
+      allowHalfOpen: true, // as without TLS: a caller may have said all it has to say
       SNICallback: (name, done) => {
         const host = name.toLowerCase().replace(/\.$/, '')
         if (host.length > 253 || !HOST.test(host)) return done(new Error('not a host name'))
@@ -31,10 +33,16 @@ export async function createTlsServer(
         )
       },
     },
-    accept,
+    guarded((_error, [socket]) => socket.destroy(), accept),
   )
   // A handshake that fails is the client's affair: most often it was not told whom to trust.
-  server.on('tlsClientError', (_error, socket) => socket.destroy())
+  server.on(
+    'tlsClientError',
+    guarded(
+      () => {},
+      (_error: Error, socket: TLSSocket) => void socket.destroy(),
+    ),
+  )
   return server
 }
 

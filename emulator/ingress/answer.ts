@@ -1,17 +1,22 @@
 /** Sending one of Google's pages (facts 1.3). */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Page } from '../wire/google-page.ts'
+import { lingering } from '../wire/linger.ts'
+import type { Timer } from '../wire/timer.ts'
 import { ALT_SVC, httpDate, SERVER } from './headers.ts'
-import type { Page } from './pages.ts'
 import { responseTraceContext, type Trace } from './trace.ts'
 
+export interface PageAnswer {
+  readonly incoming: IncomingMessage
+  readonly outgoing: ServerResponse
+  readonly page: Page
+  readonly trace: Trace
+  readonly now: number
+  readonly timer: Timer
+}
+
 /** Where an answer has begun already, its connection is cut instead: half of one must not look like a whole. */
-export function answerPage(
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
-  page: Page,
-  trace: Trace,
-  now: number,
-): void {
+export function answerPage({ incoming, outgoing, page, trace, now, timer }: PageAnswer): void {
   if (outgoing.headersSent || outgoing.destroyed) {
     outgoing.destroy()
     return
@@ -33,11 +38,8 @@ export function answerPage(
   }
   // A connection that is closed while the caller still sends takes the page with it: what comes is read and forgotten first.
   outgoing.write(bytes)
-  const end = () => {
+  lingering(incoming, timer, () => {
     if (!outgoing.writableEnded) outgoing.end()
-  }
-  incoming.on('end', end)
-  incoming.on('error', end)
-  incoming.on('close', end)
-  incoming.resume()
+    if (!incoming.complete) incoming.destroy()
+  })
 }

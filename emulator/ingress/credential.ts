@@ -1,6 +1,6 @@
 /** Which credential a request carries (facts 1.1, 1.5). */
 import type { Check } from '../decision/decision.ts'
-import type { RawHeaders } from './raw-headers.ts'
+import type { RawHeaders } from '../wire/raw-headers.ts'
 
 export type CredentialHeader = 'authorization' | 'x-serverless-authorization'
 

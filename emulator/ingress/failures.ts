@@ -1,7 +1,7 @@
 /** What the caller gets when the container cannot answer, and what is said about it (facts 1.2, 1.4, 6.3). */
 import type { Check } from '../decision/decision.ts'
 import type { Service } from '../state/resources.ts'
-import type { Failure } from './forward.ts'
+import type { Failure } from '../wire/forward.ts'
 import { CONNECTION_ERROR, COULD_NOT_START, TIMED_OUT_TEXT } from './log-texts.ts'
 import { MALFORMED, type Page, SERVER_ERROR, TIMED_OUT, TOO_LARGE, UNAVAILABLE } from './pages.ts'
 
@@ -45,6 +45,13 @@ const TELLINGS: Readonly<Record<Trouble, Telling>> = {
     page: MALFORMED,
     expected: 'an HTTP/1.1 answer',
     mend: 'The container answered something else: is it a server for HTTPS, HTTP/2 or another protocol?',
+    log: CONNECTION_ERROR,
+  },
+  // A head that says two things: the sentence and its status are seen together (facts 1.2).
+  contradictory: {
+    page: UNAVAILABLE,
+    expected: 'an answer whose head agrees with its body',
+    mend: 'A 204 has no body: answer without Content-Length, or with another status.',
     log: CONNECTION_ERROR,
   },
   timeout: {

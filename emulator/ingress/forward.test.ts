@@ -14,8 +14,10 @@ beforeAll(async () => {
   rig = await openRig()
   open = rig.deploy('open', { bindings: EVERYONE })
 })
-afterEach(() => {
+afterEach(async () => {
   rig.upstreams.clear()
+  // A caller that goes away is noticed a little later.
+  for (let turn = 0; rig.timers.size > 0 && turn < 1000; turn++) await Bun.sleep(1)
   expect(rig.timers.size).toBe(0)
 })
 afterAll(() => rig.close())
@@ -308,6 +310,25 @@ test('facts 6.3: more than 32 MiB of request is answered 413, said or counted', 
   counted.end()
   expect((await reply).statusCode).toBe(413)
   counted.destroy()
+})
+
+test('a caller that is refused and goes on sending gets its page at once, and is cut off after a while', async () => {
+  const closed = rig.deploy('closed')
+  const request = httpRequest({
+    ...{ host: '127.0.0.1', port: rig.port, agent: false, setHost: false, method: 'POST', path: '/' },
+    headers: ['Host', closed.host, 'Content-Length', String(MIB)],
+  })
+  request.on('error', () => {})
+  request.write('the beginning')
+  const response = await answered(request)
+  const closing = once(request, 'close')
+  expect(response.statusCode).toBe(403)
+  response.resume()
+  await once(response, 'data')
+  expect([...rig.timers.values()]).toEqual([10_000])
+  for (const work of rig.timers.keys()) work()
+  await closing
+  expect(request.destroyed).toBe(true)
 })
 
 test('facts 6.3: exactly 32 MiB pass', async () => {

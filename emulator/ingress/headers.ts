@@ -2,8 +2,10 @@
  * Headers as they pass the front door (facts 1.5, 6.5). Raw lists, names and values in turn: what is passed on keeps its
  * spelling, its order and its duplicates.
  */
+import { type Framing, framingHeaders } from '../wire/framing.ts'
+import { HOP_BY_HOP, namedByConnection } from '../wire/hop-by-hop.ts'
+import type { RawHeaders } from '../wire/raw-headers.ts'
 import type { Credential } from './credential.ts'
-import type { RawHeaders } from './raw-headers.ts'
 import { cloudTraceContext, responseTraceContext, type Trace, traceparent } from './trace.ts'
 
 export interface RequestPassage {
@@ -13,21 +15,12 @@ export interface RequestPassage {
   readonly trace: Trace
   /** The credential that was checked. Undefined when none was: anyone may call. */
   readonly checked?: Credential
-  /** The protocol to change to, as asked for. */
-  readonly upgrade?: string
+  readonly framing: Framing
+  /** The caller asks to go on as a WebSocket, the one protocol that is changed to. */
+  readonly webSocket: boolean
 }
 
-/** facts 1.5: never passed on, in either direction. `x-forwarded-proto` and the traces are written anew. */
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
+/** Written by the front end itself, from what it knows. */
 const WRITTEN_ANEW: ReadonlySet<string> = new Set([
   'forwarded',
   'traceparent',
@@ -35,33 +28,31 @@ const WRITTEN_ANEW: ReadonlySet<string> = new Set([
   'x-forwarded-for',
   'x-forwarded-proto',
 ])
-/** What `Connection` may not name away: how the message is framed, and who is calling. */
-const KEPT: ReadonlySet<string> = new Set([
-  'authorization',
-  'content-length',
-  'host',
-  'x-serverless-authorization',
-])
 /** facts 7.2: what stands where the signature was, in `X-Serverless-Authorization` alone. */
 const SIGNATURE_REMOVED = 'SIGNATURE_REMOVED_BY_GOOGLE'
 
 /** The headers that reach the container. */
 export function requestHeaders(raw: RawHeaders, passage: RequestPassage): string[] {
-  const { trace, checked, upgrade, clientAddress, scheme } = passage
+  const { trace, checked, framing, webSocket, clientAddress, scheme } = passage
   const named = namedByConnection(raw)
   // The host that was asked for, whatever port the caller reached it by: on Cloud Run there is only the standard one.
   const headers: string[] = ['Host', passage.host]
   const forwardedFor: string[] = []
   const forwarded: string[] = []
-  let chunked = false
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index] ?? ''
     const value = raw[index + 1] ?? ''
     const key = name.toLowerCase()
-    if (key === 'transfer-encoding') chunked = true
-    else if (key === 'x-forwarded-for') forwardedFor.push(value)
+    if (key === 'x-forwarded-for') forwardedFor.push(value)
     else if (key === 'forwarded') forwarded.push(value)
-    else if (key === 'host' || HOP_BY_HOP.has(key) || WRITTEN_ANEW.has(key) || isReserved(key)) continue
+    else if (
+      key === 'host' ||
+      key === 'content-length' ||
+      HOP_BY_HOP.has(key) ||
+      WRITTEN_ANEW.has(key) ||
+      isReserved(key)
+    )
+      continue
     else if (named?.has(key)) continue
     else if (key === 'tracestate' && !trace.keepState) continue
     else if (key === 'x-serverless-authorization') {
@@ -71,8 +62,8 @@ export function requestHeaders(raw: RawHeaders, passage: RequestPassage): string
     // facts 7.2: a checked `Authorization` too, with its signature.
     else headers.push(name, value)
   }
-  if (chunked) headers.push('Transfer-Encoding', 'chunked')
-  if (upgrade !== undefined) headers.push('Connection', 'Upgrade', 'Upgrade', upgrade)
+  headers.push(...framingHeaders(framing))
+  if (webSocket) headers.push('Connection', 'Upgrade', 'Upgrade', 'websocket')
   headers.push(
     'X-Cloud-Trace-Context',
     cloudTraceContext(trace),
@@ -132,22 +123,6 @@ function isReserved(key: string): boolean {
 /** facts 7.2: `bearer` in lower case, one space. */
 function unsigned({ token }: Credential): string {
   return `bearer ${token.slice(0, token.lastIndexOf('.') + 1)}${SIGNATURE_REMOVED}`
-}
-
-/** The headers that `Connection` says are for this hop only. Undefined when there are none, as nearly always. */
-function namedByConnection(raw: RawHeaders): ReadonlySet<string> | undefined {
-  let names: Set<string> | undefined
-  for (let index = 0; index + 1 < raw.length; index += 2) {
-    if (raw[index]?.toLowerCase() !== 'connection') continue
-    for (const part of (raw[index + 1] ?? '').toLowerCase().split(',')) {
-      const name = part.trim()
-      if (name !== '' && name !== 'keep-alive' && name !== 'close' && name !== 'upgrade' && !KEPT.has(name)) {
-        names ??= new Set()
-        names.add(name)
-      }
-    }
-  }
-  return names
 }
 
 function bracketed(address: string): string {

@@ -17,7 +17,8 @@ import { type Deployed, deploy, openTestState, type ServiceSpec } from '../state
 import type { State } from '../state/state.ts'
 import { mintIdToken, mintUniqueId } from '../tokens/mint.ts'
 import { IdTokenVerifier } from '../tokens/verify.ts'
-import type { Timer } from './forward.ts'
+import { framingOf } from '../wire/framing.ts'
+import type { Timer } from '../wire/timer.ts'
 import { createIngress, type IngressOptions } from './ingress.ts'
 
 export const INVOKER = 'roles/run.invoker'
@@ -96,7 +97,9 @@ export async function openRig(options: Partial<IngressOptions> = {}): Promise<Ri
   const read = (incoming: IncomingMessage) => {
     const peer: Peer = { address: '127.0.0.1', ...(rig.instance && { instance: rig.instance }) }
     const host = (incoming.headers.host ?? '').toLowerCase().replace(/:\d+$/, '')
-    return { incoming, host, scheme: 'http' as const, target: incoming.url ?? '/', peer }
+    const framing = framingOf(incoming.rawHeaders, incoming.httpVersion)
+    if (framing.kind === 'malformed') throw new Error(framing.fault)
+    return { incoming, host, scheme: 'http' as const, target: incoming.url ?? '/', framing, peer }
   }
   const handle = (incoming: IncomingMessage, outgoing: ServerResponse) =>
     void ingress.handle({ ...read(incoming), outgoing })

@@ -13,10 +13,12 @@ import type { Runtime } from '../runtime/runtime.ts'
 import type { Accounts, Decisions, Logs, Placed, Projects, Services, Timed, Users } from '../state/parts.ts'
 import { Routes } from '../state/routes.ts'
 import type { IdTokenVerifier } from '../tokens/verify.ts'
+import { createForwarder } from '../wire/forward.ts'
+import { guarded } from '../wire/guard.ts'
+import { systemTimer, type Timer } from '../wire/timer.ts'
 import { type Admitted, createAdmission } from './admission.ts'
 import { answerPage } from './answer.ts'
 import { type Trouble, tell } from './failures.ts'
-import { createForwarder, type Timer } from './forward.ts'
 import { createGates } from './gate.ts'
 import { requestHeaders, responseHeaders } from './headers.ts'
 import { type Page, SERVER_ERROR } from './pages.ts'
@@ -52,7 +54,7 @@ export interface IngressOptions {
 export interface Ingress {
   /** Answers a request. Never rejects: a fault of our own is answered with a 500 and logged. */
   handle(exchange: FrontExchange): Promise<void>
-  /** Answers a request to change the protocol: by the same door, then bytes both ways. Never rejects. */
+  /** Answers a request to go on as a WebSocket: by the same door, then bytes both ways. Never rejects. */
   upgrade(request: FrontRequest, socket: Duplex, head: Buffer): Promise<void>
   close(): void
 }
@@ -60,7 +62,6 @@ export interface Ingress {
 interface Upgrade {
   readonly socket: Duplex
   readonly head: Buffer
-  readonly protocol: string
 }
 
 /** facts 6.3: "Maximum HTTP/1 request size: 32 MiB"; a response that says its length may be as large. Bytes. */
@@ -72,7 +73,7 @@ export function createIngress(options: IngressOptions): Ingress {
   const routes = new Routes(state)
   const gateOf = createGates(state, { acceptPath: acceptAudiencePath })
   const admit = createAdmission({ state, runtime, verifier, routes, gateOf })
-  const forwarder = createForwarder(timer)
+  const forwarder = createForwarder({ timer, log })
 
   async function serve(exchange: FrontExchange, upgrade?: Upgrade): Promise<void> {
     const { incoming, target } = exchange
@@ -90,7 +91,7 @@ export function createIngress(options: IngressOptions): Ingress {
   }
 
   async function passOn(visit: Visit, admitted: Admitted, upgrade: Upgrade | undefined): Promise<void> {
-    const { incoming, outgoing, target, host, scheme, peer } = visit.exchange
+    const { incoming, outgoing, framing, target, host, scheme, peer } = visit.exchange
     const { service, route, credential } = admitted
     const revision = route.pick(random())
     const found: Found = { ...admitted, ...(revision && { revision }) }
@@ -103,13 +104,14 @@ export function createIngress(options: IngressOptions): Ingress {
     if (!revision) return fail('no-revision', 'none')
     const upstream = runtime.upstream(revision)
     if (!upstream) return fail('no-instance', `nothing runs ${revision.name}`)
-    const length = Number(incoming.headers['content-length'] ?? 0)
-    if (length > LIMIT) return fail('request-too-large', `${length} bytes`)
+    if (framing.kind === 'length' && framing.length > LIMIT)
+      return fail('request-too-large', `${framing.length} bytes`)
 
     const { trace, now } = visit
     const outcome = await forwarder.forward({
       incoming,
       outgoing,
+      framing,
       upstream,
       target,
       headers: requestHeaders(incoming.rawHeaders, {
@@ -117,8 +119,9 @@ export function createIngress(options: IngressOptions): Ingress {
         scheme,
         clientAddress: peer.address,
         trace,
+        framing,
+        webSocket: upgrade !== undefined,
         ...(credential && { checked: credential }),
-        ...(upgrade && { upgrade: upgrade.protocol }),
       }),
       responseHeaders: (raw) => responseHeaders(raw, trace, now),
       timeout: revision.template.timeoutSeconds * 1000,
@@ -137,20 +140,27 @@ export function createIngress(options: IngressOptions): Ingress {
   function refuse(visit: Visit, page: Page, found: Found): void {
     recordDecision(state, visit, found, { allowed: false, status: page.status })
     const { incoming, outgoing } = visit.exchange
-    answerPage(incoming, outgoing, page, visit.trace, visit.now)
+    answerPage({ incoming, outgoing, page, trace: visit.trace, now: visit.now, timer })
   }
 
   return {
     handle: (exchange) => serve(exchange),
     async upgrade(request, socket, head) {
       const { incoming } = request
-      socket.on('error', () => socket.destroy())
+      const cut = guarded(
+        () => {},
+        () => void socket.destroy(),
+      )
+      socket.on('error', cut)
       const outgoing = new ServerResponse(incoming)
       // A protocol asked for and not changed to: the answer is the last thing on this connection.
       outgoing.shouldKeepAlive = false
       outgoing.assignSocket(incoming.socket)
-      outgoing.on('finish', () => socket.end())
-      await serve({ ...request, outgoing }, { socket, head, protocol: incoming.headers.upgrade ?? '' })
+      outgoing.on(
+        'finish',
+        guarded(cut, () => void socket.end()),
+      )
+      await serve({ ...request, outgoing }, { socket, head })
     },
     close() {
       routes.close()
@@ -169,9 +179,4 @@ const OUR_FAULT: Check = {
 
 function systemHex(bytes: number): string {
   return randomBytes(bytes).toString('hex')
-}
-
-function systemTimer(work: () => void, delay: number): () => void {
-  const timer = setTimeout(work, delay)
-  return () => clearTimeout(timer)
 }

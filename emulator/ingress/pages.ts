@@ -1,18 +1,10 @@
 /** The pages that Google's front end answers with, to the byte (facts 1.3, 1.4, 6.1–6.3, 7.4). In `<code>` stands what was asked for, the query too. */
+
+import { HTML, type Page, SERVER_ERROR, shortPage } from '../wire/google-page.ts'
 import { COOKIE_SCRIPT } from './cookie-script.ts'
 
-export interface Page {
-  readonly status: number
-  readonly reason: string
-  readonly contentType: string
-  readonly body: string
-  /** Headers that only this page has, names and values in turn. */
-  readonly headers: readonly string[]
-  /** The robot page comes from in front of Cloud Run: no `server`, no `x-cloud-trace-context` (facts 6.2). */
-  readonly robot: boolean
-}
+export { type Page, SERVER_ERROR }
 
-const HTML = 'text/html; charset=UTF-8'
 /** facts 1.3: one space between the two parameters, no comma. */
 const INVALID_TOKEN =
   'Bearer error="invalid_token" error_description="The access token could not be verified"'
@@ -20,14 +12,14 @@ const INVALID_TOKEN =
 /** No credential, or one without the permission. */
 export function forbidden(target: string): Page {
   const sentence = `Your client does not have permission to get URL <code>${escapeHtml(target)}</code> from this server.`
-  return short(403, 'Forbidden', 'Forbidden', sentence)
+  return shortPage(403, 'Forbidden', 'Forbidden', sentence)
 }
 
 /** A credential that is no ID token for this service. */
 export function unauthorized(target: string): Page {
   const sentence = `Your client does not have permission to the requested URL <code>${escapeHtml(target)}</code>.`
   return {
-    ...short(401, 'Unauthorized', 'Unauthorized', sentence),
+    ...shortPage(401, 'Unauthorized', 'Unauthorized', sentence),
     headers: ['www-authenticate', INVALID_TOKEN],
   }
 }
@@ -46,13 +38,13 @@ export function movedTo(url: string): Page {
 
 /** No such host, or one that is closed to this caller. */
 export const NOT_FOUND: Page = {
-  ...short(404, 'Page not found', 'Page not found', 'The requested URL was not found on this server.'),
+  ...shortPage(404, 'Page not found', 'Page not found', 'The requested URL was not found on this server.'),
   reason: 'Not Found',
 }
 
 /** The request is larger than Cloud Run takes (facts 6.3, 7.4: 1123 bytes). */
 export const TOO_LARGE: Page = withLast(
-  short(
+  shortPage(
     413,
     'Request Entity Too Large',
     'Request Entity Too Large',
@@ -63,17 +55,6 @@ export const TOO_LARGE: Page = withLast(
 
 /** All instances are busy (facts 6.3: 14 bytes). Reports of its content type disagree. */
 export const RATE_EXCEEDED: Page = text(429, 'Too Many Requests', 'Rate exceeded.', 'text/html')
-
-/** The instance could not start, a response was too large, or the fault is ours. */
-export const SERVER_ERROR: Page = {
-  ...short(
-    500,
-    'Server Error',
-    'Server Error',
-    'The server encountered an error and could not complete your request.<p>Please try again in 30 seconds.',
-  ),
-  reason: 'Internal Server Error',
-}
 
 /** The container answered something that is not HTTP (facts 6.3). */
 export const MALFORMED: Page = text(
@@ -101,22 +82,6 @@ export function reservedPath(target: string): Page {
 export function methodNotAllowed(method: string, target: string): Page {
   const sentence = `The request method <code>${escapeHtml(method)}</code> is inappropriate for the URL <code>${escapeHtml(target)}</code>.`
   return robot(405, 'Method Not Allowed', sentence)
-}
-
-/** facts 1.4: the short template starts and ends with a newline. */
-function short(status: number, title: string, heading: string, sentence: string): Page {
-  const body = `
-<html><head>
-<meta http-equiv="content-type" content="text/html;charset=utf-8">
-<title>${status} ${title}</title>
-</head>
-<body text=#000000 bgcolor=#ffffff>
-<h1>Error: ${heading}</h1>
-<h2>${sentence}</h2>
-<h2></h2>
-</body></html>
-`
-  return { status, reason: title, contentType: HTML, body, headers: [], robot: false }
 }
 
 /** The last `<h2>` is empty on all but one. */
