@@ -11,6 +11,8 @@ import type { RoomEnv } from '../front/request.ts'
 import { serviceKey, serviceUrl } from '../state/names.ts'
 import type { Accounts, Decisions, Placed, Services, SigningKeys, Timed } from '../state/parts.ts'
 import { mintIdToken } from '../tokens/mint.ts'
+import { guarded } from '../wire/guard.ts'
+import { systemTimer } from '../wire/timer.ts'
 import { type Push, type PushRequest, pushRequest, pushSchema } from './push-requests.ts'
 
 type PushState = Accounts & Decisions & Placed & Services & SigningKeys & Timed
@@ -56,23 +58,28 @@ export function createPush({ state, googlePort }: PushOptions): (c: Context<Room
       'X-Cloud-Trace-Context',
       `${trace}/${BigInt(`0x${randomBytes(8).toString('hex')}`)};o=1`,
     ]
-    const { response, body } = await send(made, await googlePort(), more).catch((cause: unknown) => {
+    try {
+      const { response, body } = await send(made, await googlePort(), more)
+      const decision = await decided.decision
+      return {
+        request: {
+          method: made.method,
+          url: made.url.href,
+          headers: lowerCase(made.headers),
+          body: made.body,
+          ...(idToken ? { audience: made.audience } : {}),
+        },
+        response: { status: response.statusCode ?? 0, headers: lowerCase(response.rawHeaders), body },
+        decision: { ...decision, why: why(decision) },
+      }
+    } catch (cause) {
+      const what = cause instanceof Error ? cause.message : String(cause)
+      throw new BrokenOff(
+        `The answer broke off: ${what}. /_emulator/decisions tells what became of the request.`,
+        { cause },
+      )
+    } finally {
       decided.stop()
-      throw new BrokenOff('The answer broke off. /_emulator/decisions tells what became of the request.', {
-        cause,
-      })
-    })
-    const decision = await decided.decision
-    return {
-      request: {
-        method: made.method,
-        url: made.url.href,
-        headers: lowerCase(made.headers),
-        body: made.body,
-        ...(idToken ? { audience: made.audience } : {}),
-      },
-      response: { status: response.statusCode ?? 0, headers: lowerCase(response.rawHeaders), body },
-      decision: { ...decision, why: why(decision) },
     }
   }
 
@@ -119,16 +126,31 @@ async function tokenOf(state: PushState, email: string, audience: string): Promi
   return (await mintIdToken(state.keys, state.clock(), { subject: account, audience })).token
 }
 
+/** How long after a whole answer its decision may be in coming; the front refuses some requests without one. Milliseconds. */
+const PATIENCE = 5000
+
 /** The decision on the request of a trace, once it has been made. */
 function decisionOf(state: PushState, trace: string) {
   const { promise, resolve } = Promise.withResolvers<Decision>()
   const stop = state.decisions.onAdd((decision) => {
-    if (decision.trace !== trace) return
-    stop()
-    resolve(decision)
+    if (decision.trace === trace) resolve(decision)
   })
-  return { decision: promise, stop }
+  return {
+    stop,
+    get decision(): Promise<Decision> {
+      return new Promise((found, reject) => {
+        const end = systemTimer(() => reject(new Error('it is no request of a service')), PATIENCE)
+        void promise.then((decision) => {
+          end()
+          found(decision)
+        })
+      })
+    },
+  }
 }
+
+/** The largest answer that is kept for a report: the front door's own limit. Bytes, before and after it is decompressed. */
+const LIMIT = 32 * 1024 * 1024
 
 function send(
   { method, url, headers, body }: PushRequest,
@@ -148,31 +170,47 @@ function send(
       setHost: false,
       headers: ['Host', url.host, ...headers, ...more, ...length],
     })
-    request.on('error', reject)
-    request.on('response', (response) => {
-      const chunks: Buffer[] = []
-      response.on('error', reject)
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('end', () => {
-        if (response.complete) resolve({ response, body: decoded(Buffer.concat(chunks), response) })
-      })
-      response.on('close', () => {
-        if (!response.complete) reject(new Error('the connection was closed'))
-      })
-    })
+    const fail = (error: unknown) => {
+      reject(error)
+      request.destroy()
+    }
+    request.on('error', guarded(fail, fail))
+    request.on(
+      'response',
+      guarded(fail, (response) => {
+        const chunks: Buffer[] = []
+        let size = 0
+        const take = (chunk: Buffer) => {
+          size += chunk.length
+          if (size > LIMIT) fail(new Error(`it has more than ${LIMIT} bytes`))
+          else chunks.push(chunk)
+        }
+        const end = () => {
+          if (response.complete) resolve({ response, body: decoded(Buffer.concat(chunks), response) })
+        }
+        const close = () => {
+          if (!response.complete) fail(new Error('the connection was closed'))
+        }
+        response.on('error', guarded(fail, fail))
+        response.on('data', guarded(fail, take))
+        response.on('end', guarded(fail, end))
+        response.on('close', guarded(fail, close))
+      }),
+    )
     request.end(body)
   })
 }
 
-const DECODERS: ReadonlyMap<string, (bytes: Buffer) => Buffer> = new Map([
-  ['gzip', gunzipSync],
-  ['deflate', inflateSync],
-  ['br', brotliDecompressSync],
-])
+const DECODERS: ReadonlyMap<string, (bytes: Buffer, options: { maxOutputLength: number }) => Buffer> =
+  new Map([
+    ['gzip', gunzipSync],
+    ['deflate', inflateSync],
+    ['br', brotliDecompressSync],
+  ])
 
 function decoded(bytes: Buffer, { headers }: IncomingMessage): string {
   const decode = DECODERS.get(headers['content-encoding'] ?? '')
-  return (decode && bytes.length > 0 ? decode(bytes) : bytes).toString()
+  return (decode && bytes.length > 0 ? decode(bytes, { maxOutputLength: LIMIT }) : bytes).toString()
 }
 
 /** Header names as they are compared; values of one name joined. */
