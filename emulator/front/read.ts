@@ -3,9 +3,8 @@ import type { IncomingMessage } from 'node:http'
 import { type Framing, framingOf, hasBody, type Malformed } from '../wire/framing.ts'
 import { canonicalAddress, canonicalHost } from './addresses.ts'
 import type { FrontRequest, Peer } from './request.ts'
-import type { ListenOptions } from './server.ts'
 
-/** Where a request goes that named another host, or came by another scheme. */
+/** Where a request goes that named another host, or came by another scheme: a published port stands for its service. */
 export interface StandIn {
   readonly host: string
   readonly scheme: 'http' | 'https'
@@ -68,7 +67,10 @@ function schemeOf(incoming: IncomingMessage, spelled?: string): 'http' | 'https'
   return encrypted || spelled?.toLowerCase() === 'https' ? 'https' : 'http'
 }
 
-export function peerOf(incoming: IncomingMessage, options: Pick<ListenOptions, 'instance' | 'google'>): Peer {
+export function peerOf(
+  incoming: IncomingMessage,
+  options: { readonly instance?: () => Peer['instance']; readonly google?: true },
+): Peer {
   const address = canonicalAddress(incoming.socket.remoteAddress ?? '')
   const instance = options.instance?.()
   if (options.google) return { address, google: true }

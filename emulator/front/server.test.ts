@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { connect } from 'node:net'
 import { directoryOf } from '../catalogue/hosts.ts'
 import { systemTimer, type Timer } from '../wire/timer.ts'
-import { createFront, type Front, type Listener, type RawRoom, type Rooms } from './server.ts'
+import type { Listener } from './listener.ts'
+import { createFront, type Front, type RawRoom, type Rooms } from './server.ts'
 import { exchange } from './wire.fixture.ts'
 
 const web = (name: string) => ({ fetch: () => new Response(name) })
@@ -57,19 +58,14 @@ describe('a body that nobody reads', () => {
   }
 
   test.each(['POST', 'GET', 'PUT'])('of a %s does not hold a connection for ever', async (method) => {
-    for (const host of [
-      'metadata.google.internal',
-      'accounts.google.com',
-      'run.googleapis.com',
-      'a.run.app',
-    ]) {
+    for (const host of ['localhost', 'a.run.app']) {
       const answer = await talk(`${method} / HTTP/1.1\r\nHost: ${host}`, (work) => systemTimer(work, 20))
       expect(answer).toStartWith('HTTP/1.1 200 OK\r\n')
     }
   })
 
   test('is announced with Expect, and the caller told to go on', async () => {
-    const head = 'POST / HTTP/1.1\r\nHost: run.googleapis.com\r\nExpect: 100-continue'
+    const head = 'POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue'
     const answer = await talk(head, (work) => systemTimer(work, 20))
     expect(answer).toStartWith('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n')
   })

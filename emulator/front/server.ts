@@ -15,12 +15,11 @@ import { systemTimer, type Timer } from '../wire/timer.ts'
 import { createJudge, type Destination, type DestinationOptions } from './destination.ts'
 import { hostTrouble, NOT_FOR_SERVICES, originTrouble, ownNames } from './guard.ts'
 import { roomFor, roomForPath } from './hosts.ts'
-import { open } from './open.ts'
+import { type Listener, type ListenOptions, open } from './listener.ts'
 import type { ForwardProxy } from './proxy.ts'
-import { type Asked, isWebSocket, peerOf, readRequest, type StandIn } from './read.ts'
+import { type Asked, isWebSocket, peerOf, readRequest } from './read.ts'
 import { fault, refuse, refuseJson, refuseSocket, sendPage } from './refusals.ts'
 import type { FrontExchange, FrontRequest, Peer } from './request.ts'
-import type { TlsOptions } from './tls.ts'
 import { type WebRoom, webListener } from './web.ts'
 
 /** A room that works on raw requests. */
@@ -37,28 +36,6 @@ export interface Rooms {
   readonly ingress: RawRoom
   /** Requests of this machine's own programs for hosts that are not Google's. */
   readonly elsewhere: ForwardProxy
-}
-
-/** Host names that stand for another one: a published port stands for its service. */
-export interface ListenOptions {
-  readonly host: string
-  readonly port: number
-  /** The revision that this listener was opened for: its identity for the metadata server. */
-  readonly instance?: () => Peer['instance']
-  /** The control API answers here, too. Not for a listener that services use. */
-  readonly control?: true
-  /** Whoever comes in here is one of Google's own products. */
-  readonly google?: true
-  /** Takes every request for this host, whatever host it names. */
-  readonly standsFor?: () => StandIn | undefined
-  /** Connections are encrypted, and end here. */
-  readonly tls?: TlsOptions
-}
-
-export interface Listener {
-  readonly host: string
-  readonly port: number
-  close(): Promise<void>
 }
 
 export interface FrontOptions extends Pick<DestinationOptions, 'serviceAt' | 'resolve'> {

@@ -2,8 +2,30 @@
 import type { Server } from 'node:http'
 import type { Server as Acceptor, AddressInfo, Socket } from 'node:net'
 import { guarded } from '../wire/guard.ts'
-import type { Listener, ListenOptions } from './server.ts'
-import { createTlsServer } from './tls.ts'
+import type { StandIn } from './read.ts'
+import type { Peer } from './request.ts'
+import { createTlsServer, type TlsOptions } from './tls.ts'
+
+export interface ListenOptions {
+  readonly host: string
+  readonly port: number
+  /** The revision that this listener was opened for: its identity for the metadata server. */
+  readonly instance?: () => Peer['instance']
+  /** The control API answers here, too. Not for a listener that services use. */
+  readonly control?: true
+  /** Whoever comes in here is one of Google's own products. */
+  readonly google?: true
+  /** Takes every request for this host, whatever host it names. */
+  readonly standsFor?: () => StandIn | undefined
+  /** Connections are encrypted, and end here. */
+  readonly tls?: TlsOptions
+}
+
+export interface Listener {
+  readonly host: string
+  readonly port: number
+  close(): Promise<void>
+}
 
 /** How long a closing listener waits for requests in flight. Milliseconds. */
 const DRAIN = 2000
