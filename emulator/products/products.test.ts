@@ -1,14 +1,23 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { CollectionDeclaration } from '../state/collection.ts'
+import { State } from '../state/state.ts'
 import {
   COMPUTE,
   IMAGE,
   knative,
   LOCATED,
+  NUMBER,
+  OWNER,
   openWorld,
   PROJECT,
+  RecordingRuntime,
   SERVICES,
   type World,
 } from './products.fixture.ts'
+import { createProducts } from './products.ts'
 
 let world: World
 beforeEach(async () => {
@@ -202,4 +211,39 @@ test('the five acts’ calls: deploy public, redeploy private, redeploy the send
   })
   expect(granted.body.bindings).toEqual([binding])
   expect(world.lines).toEqual([])
+})
+
+test('a reset empties what a product declares, though the product has not opened it since the restart', async () => {
+  const data = mkdtempSync(join(tmpdir(), 'invoker-products-'))
+  const things: CollectionDeclaration<{ readonly name: string }> = {
+    name: 'things',
+    survivesReset: false,
+    survivesRestart: true,
+  }
+  const declared = { name: 'a', hosts: [], serves: [], leavesOut: [], collections: [things] }
+  const api = { name: 'a.googleapis.com', title: 'A API', enabled: 'always' } as const
+  const catalogue = [{ ...declared, api, serve: async () => ({}) }]
+  const open = async () => {
+    const place = {
+      projectId: PROJECT,
+      projectNumber: NUMBER,
+      scheme: 'http',
+      region: 'us-central1',
+    } as const
+    const directory = { groups: new Map(), domains: new Map() }
+    const state = await State.open({ ...place, ...directory, owner: OWNER, clock: Date.now, data })
+    await createProducts({ catalogue, state, runtime: new RecordingRuntime() })
+    return state
+  }
+  try {
+    const first = await open()
+    first.store.collection(things).put('one', { name: 'one' })
+    first.close()
+    const second = await open()
+    second.reset()
+    expect(second.store.collection(things).size).toBe(0)
+    second.close()
+  } finally {
+    rmSync(data, { recursive: true })
+  }
 })

@@ -1,6 +1,7 @@
 /** Google, offline: every product of a catalogue served, each in its own way or by the one REST front that the others share. */
 import { randomBytes } from 'node:crypto'
 import { Hono } from 'hono'
+import { collectionsOf } from '../catalogue/apis.ts'
 import type { RoomBindings, RoomEnv } from '../front/request.ts'
 import type { Product, ProductContext, Served } from '../rest/product.ts'
 import { router } from '../rest/route.ts'
@@ -43,6 +44,8 @@ export interface Products {
 
 export async function createProducts(options: ProductsOptions): Promise<Products> {
   const { state, random = randomBytes, log = () => {}, catalogue = everything } = options
+  // All of them, so that a reset empties those of a product that opens its own late.
+  for (const declaration of collectionsOf(catalogue)) state.store.collection(declaration)
   const app = new Hono<RoomEnv>()
   const context: ProductContext = {
     ...options,

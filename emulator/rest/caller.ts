@@ -6,7 +6,6 @@ import { memberOf, type Principal } from '../iam/principal.ts'
 import type { AttachedPolicy, Directory } from '../iam/question.ts'
 import type { Permission } from '../iam/roles.ts'
 import { projectResource, serviceResource } from '../state/names.ts'
-import type { Bucket } from '../state/objects.ts'
 import type {
   AccessTokens,
   Accounts,
@@ -17,6 +16,7 @@ import type {
   Timed,
 } from '../state/parts.ts'
 import type { AccessToken, Project, Service, ServiceAccount } from '../state/resources.ts'
+import type { Bucket } from '../state/stored-objects.ts'
 import { ApiError, denied, errorInfo } from './errors.ts'
 
 export type CallerState = AccessTokens &

@@ -1,13 +1,9 @@
 /** One kind of thing that the emulator remembers: values by key, found by what else they are asked for, kept as its declaration says. */
 
+import type { CollectionDeclaration as Kept } from '../catalogue/product.ts'
+
 /** What is said of a collection before it is opened. `T` is the caller's word for what the file holds. */
-export interface CollectionDeclaration<T extends object, I extends string = never> {
-  /** No other collection has it. */
-  readonly name: string
-  /** Whether a reset leaves it as it is: what clients go on holding, such as the keys that they have read. */
-  readonly survivesReset: boolean
-  /** Whether it is in the data folder, where there is one. */
-  readonly survivesRestart: boolean
+export interface CollectionDeclaration<T extends object, I extends string = never> extends Kept {
   /** What values are found by beside their key; a value of which this is undefined is not found by it. */
   readonly indexes?: Readonly<Record<I, (value: T) => string | undefined>>
 }

@@ -1,4 +1,5 @@
 import type { RestProduct } from '../../rest/product.ts'
+import { repositories as collection } from '../../state/repositories.ts'
 
 export const artifactregistry: RestProduct = {
   name: 'artifactregistry',
@@ -12,6 +13,7 @@ export const artifactregistry: RestProduct = {
     'policies of a repository: the project’s decide',
     'the registry protocol (gcr.io, pkg.dev), and so gcloud container images',
   ],
+  collections: [collection],
   async serve({ routes, repositories, ...google }) {
     const { artifactRegistry } = await import('./artifactregistry.ts')
     artifactRegistry(routes, google, repositories)

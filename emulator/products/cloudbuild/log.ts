@@ -1,5 +1,6 @@
 /** The log of one build: an object in a bucket that grows while the build runs. */
-import type { ObjectStore, StoredObject } from '../../state/objects.ts'
+import type { ObjectStore } from '../../state/objects.ts'
+import type { StoredObject } from '../../state/stored-objects.ts'
 
 /** How many lines are kept for `failureInfo`. */
 const LAST_LINES = 20

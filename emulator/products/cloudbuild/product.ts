@@ -1,4 +1,5 @@
 import type { RestProduct } from '../../rest/product.ts'
+import { builds as collection } from './builds.ts'
 
 export const cloudbuild: RestProduct = {
   name: 'cloudbuild',
@@ -11,6 +12,7 @@ export const cloudbuild: RestProduct = {
     'triggers, worker pools, connections',
     'sources that are not in Cloud Storage',
   ],
+  collections: [collection],
   async serve({ routes, state, repositories, builds, log }) {
     if (!builds) return {}
     const { cloudBuild } = await import('./cloudbuild.ts')

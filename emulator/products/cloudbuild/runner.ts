@@ -4,10 +4,11 @@ import type { CallerState } from '../../rest/caller.ts'
 import type { Log } from '../../rest/route.ts'
 import type { Builder, BuiltImage } from '../../runtime/builder.ts'
 import { imageName } from '../../runtime/image-name.ts'
-import type { Collection, CollectionDeclaration } from '../../state/collection.ts'
+import type { Collection } from '../../state/collection.ts'
 import type { ObjectStore } from '../../state/objects.ts'
 import type { Stored } from '../../state/parts.ts'
 import type { Repositories } from '../../state/repositories.ts'
+import { builds } from './builds.ts'
 import { BuildLog } from './log.ts'
 import type { Step } from './message.ts'
 import { BuildQueue } from './queue.ts'
@@ -36,14 +37,6 @@ class Failed extends Error {
     super(message)
     this.failure = { type, detail: message }
   }
-}
-
-/** By {@link buildKey}. */
-const builds: CollectionDeclaration<Build, 'id'> = {
-  name: 'builds',
-  survivesReset: false,
-  survivesRestart: true,
-  indexes: { id: ({ id }) => id },
 }
 
 export class BuildRunner {

@@ -11,8 +11,8 @@ import {
   projectPolicies,
 } from '../../rest/caller.ts'
 import { ApiError } from '../../rest/errors.ts'
-import type { Bucket } from '../../state/objects.ts'
 import type { Project } from '../../state/resources.ts'
+import type { Bucket } from '../../state/stored-objects.ts'
 import { noSuchBucket, StorageRefusal } from './refusal.ts'
 
 /** What a refusal says that access is missing to. */

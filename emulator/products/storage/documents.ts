@@ -1,8 +1,9 @@
 /** Buckets and objects as the JSON API spells them. */
 import { createHash } from 'node:crypto'
 import type { storage_v1 } from '@googleapis/storage'
-import { type Bucket, type StoredObject, showCrc32c } from '../../state/objects.ts'
+import { showCrc32c } from '../../state/objects.ts'
 import type { Projects } from '../../state/parts.ts'
+import type { Bucket, StoredObject } from '../../state/stored-objects.ts'
 
 export function bucketDocument(state: Projects, bucket: Bucket): storage_v1.Schema$Bucket {
   const { name, project, location, storageClass, uniformAccess, labels, timeCreated } = bucket

@@ -1,4 +1,5 @@
 import type { RestProduct } from '../../rest/product.ts'
+import { buckets, objects, uploads } from '../../state/stored-objects.ts'
 
 export const storage: RestProduct = {
   name: 'storage',
@@ -11,6 +12,7 @@ export const storage: RestProduct = {
     'composing, holds, versions, notifications',
     'the XML API, but for downloads',
   ],
+  collections: [buckets, objects, uploads],
   async serve({ app, state, api, builds }) {
     if (!builds) return {}
     const { storage: register } = await import('./storage.ts')

@@ -1,7 +1,7 @@
 /** The ways that bytes go: uploads, and downloads in the tongues of both APIs. */
-
 import { bodyOf } from '../../rest/body.ts'
-import type { ObjectStore, StoredObject } from '../../state/objects.ts'
+import type { ObjectStore } from '../../state/objects.ts'
+import type { StoredObject } from '../../state/stored-objects.ts'
 import { mediaHeaders, objectDocument } from './documents.ts'
 import { rangeOf } from './range.ts'
 import { rangeNotSatisfiable, StorageRefusal } from './refusal.ts'

@@ -1,13 +1,8 @@
 /** Uploads of objects: in one request (media, multipart), or in several that survive a broken connection and a restart. */
 import { z } from 'zod'
 import { Lock } from '../../state/lock.ts'
-import type {
-  ObjectAttributes,
-  ObjectStore,
-  StoredObject,
-  Upload,
-  WriteConditions,
-} from '../../state/objects.ts'
+import type { ObjectStore } from '../../state/objects.ts'
+import type { ObjectAttributes, StoredObject, Upload, WriteConditions } from '../../state/stored-objects.ts'
 import { boundaryOf, readRelated } from './multipart.ts'
 import { uploadRangeOf } from './range.ts'
 import { StorageRefusal } from './refusal.ts'
