@@ -1,4 +1,5 @@
 /** The five acts on the screen. Exit 0 only if every one came out as the tutorial says. */
+import 'reflect-metadata' // @peculiar/x509 needs it first, and a bundle keeps only the order of this file
 import { Command, Option } from 'commander'
 import { type Outcome, runActs } from './run.ts'
 import type { Target } from './target.ts'
