@@ -8,7 +8,14 @@ import type { AttachedPolicy } from '../iam/question.ts'
 import type { Permission } from '../iam/roles.ts'
 import type { Project } from '../state/resources.ts'
 import { readText } from './body.ts'
-import { authenticate, type Caller, type CallerState, holds, requireEnabled } from './caller.ts'
+import {
+  authenticate,
+  type Caller,
+  type CallerState,
+  holds,
+  projectPolicies,
+  requireEnabled,
+} from './caller.ts'
 import type { ApiError } from './errors.ts'
 import { readMessage } from './messages.ts'
 
@@ -37,8 +44,22 @@ export interface Call {
   body<S extends z.ZodType>(schema: S, root?: string): Promise<z.output<S>>
   /** Goes on only when the project has the API enabled. Projects that the path names have been asked already. */
   requireEnabled(project: Project): void
+  /** The resource, where the caller holds the permission on it. */
+  require<T>(permission: Permission, wanted: Wanted<T>): T
+  /** The project that the path names as `{project}`, likewise. Whoever may not, and whoever asks for none there is, hear the same. */
+  project(permission: Permission, refusal: () => ApiError): Project
   /** Goes on only when the caller holds the permission; otherwise throws what `refusal` makes. */
   authorise(permission: Permission, policies: readonly AttachedPolicy[], refusal: () => ApiError): void
+}
+
+/** What a call is for, as far as it is there, and what the caller is told. */
+export interface Wanted<T> {
+  readonly resource: T | undefined
+  /** Those that decide, also where the resource is not there. */
+  readonly policies: readonly AttachedPolicy[]
+  readonly refusal: () => ApiError
+  /** For whoever may, where it is not there. Default: the refusal. */
+  readonly missing?: () => ApiError
 }
 
 export type Handler = (call: Call) => object | Promise<object>
@@ -92,20 +113,32 @@ const RESPONSE_HEADERS: [string, string][] = [
 ]
 
 function callOf(context: Context<RoomEnv>, state: CallerState, caller: Caller, api: Api): Call {
+  // The last variable may have brought its custom method with it: `S:getIamPolicy`.
+  const param = (name: string) => (context.req.param(name) ?? '').replace(/:[a-zA-Z]+$/, '')
+  const authorise: Call['authorise'] = (permission, policies, refusal) => {
+    if (!holds(state, caller, permission, policies)) throw refusal()
+  }
+  const require: Call['require'] = (permission, { resource, policies, refusal, missing = refusal }) => {
+    authorise(permission, policies, refusal)
+    if (resource === undefined) throw missing()
+    return resource
+  }
   return {
     caller,
     host: context.env.host,
     userAgent: context.req.header('user-agent') ?? '',
     scheme: context.env.scheme,
-    // The last variable may have brought its custom method with it: `S:getIamPolicy`.
-    param: (name) => (context.req.param(name) ?? '').replace(/:[a-zA-Z]+$/, ''),
+    param,
     query: (name) => context.req.query(name) || undefined,
     queries: (name) => context.req.queries(name) ?? [],
     body: async (schema, root) => readMessage(schema, await readText(context.req.raw), root),
     requireEnabled: (project) => requireEnabled(project, api),
-    authorise(permission, policies, refusal) {
-      if (!holds(state, caller, permission, policies)) throw refusal()
+    require,
+    project(permission, refusal) {
+      const resource = state.project(param('project'))
+      return require(permission, { resource, policies: projectPolicies(resource), refusal })
     },
+    authorise,
   }
 }
 

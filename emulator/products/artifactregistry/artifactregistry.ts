@@ -3,12 +3,11 @@
  * them, so there are no packages, tags and versions here; nor policies of a repository: the project's decide.
  */
 import type { Permission } from '../../iam/roles.ts'
-import { projectPolicies } from '../../rest/caller.ts'
 import { ApiError, denied, errorInfo, invalid, notFound } from '../../rest/errors.ts'
 import type { Google } from '../../rest/google.ts'
 import { bool, enumeration, labels, message, outputOnly, text } from '../../rest/messages.ts'
 import { keepOperation, operationAt, showOperation } from '../../rest/operations.ts'
-import { page } from '../../rest/paging.ts'
+import { listed } from '../../rest/paging.ts'
 import type { Call, Router } from '../../rest/route.ts'
 import { REGIONS } from '../../state/names.ts'
 import type { Repositories, Repository } from '../../state/repositories.ts'
@@ -85,10 +84,7 @@ export function artifactRegistry(
   }
   /** The project of the path, if the caller holds the permission in it. */
   const projectFor = (call: Call, permission: Permission, name: string): Project => {
-    const project = state.project(call.param('project'))
-    call.authorise(permission, projectPolicies(project), () => refusal(permission, name))
-    if (!project) throw refusal(permission, name)
-    return project
+    return call.project(permission, () => refusal(permission, name))
   }
   const repositoryAt = (call: Call, permission: Permission): Repository => {
     const name = `${parentOf(call)}/repositories/${call.param('repository')}`
@@ -104,11 +100,7 @@ export function artifactRegistry(
     projectFor(call, 'artifactregistry.repositories.list', parent)
     const prefix = parent.endsWith('/-') ? parent.slice(0, -1) : `${parent}/`
     const own = repositories.list().filter(({ name }) => name.startsWith(prefix))
-    const { items, nextPageToken } = page(own, call, LIST_LIMIT)
-    return {
-      ...(items.length ? { repositories: items.map(show) } : {}),
-      ...(nextPageToken ? { nextPageToken } : {}),
-    }
+    return listed('repositories', call, own, { limit: LIST_LIMIT, show })
   })
   routes.post(REPOSITORIES, async (call) => {
     const id = call.query('repositoryId') ?? ''

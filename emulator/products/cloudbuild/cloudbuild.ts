@@ -2,16 +2,10 @@
 import { randomUUID } from 'node:crypto'
 import type { cloudbuild_v1 } from '@googleapis/cloudbuild'
 import type { Permission } from '../../iam/roles.ts'
-import {
-  accountPolicies,
-  bucketPolicies,
-  type CallerState,
-  holds,
-  projectPolicies,
-} from '../../rest/caller.ts'
+import { accountPolicies, bucketPolicies, type CallerState, holds } from '../../rest/caller.ts'
 import { ApiError, denied, invalid, notFound } from '../../rest/errors.ts'
 import { message, text } from '../../rest/messages.ts'
-import { page } from '../../rest/paging.ts'
+import { listed } from '../../rest/paging.ts'
 import type { Call, Router } from '../../rest/route.ts'
 import { defaultComputeServiceAccount } from '../../state/names.ts'
 import type { ObjectStore } from '../../state/objects.ts'
@@ -35,13 +29,13 @@ export function cloudBuild(routes: Router, options: CloudBuildOptions): void {
   // Both spellings are of the same builds: one without a location is of `global`.
   for (const base of ['/v1/projects/{project}', '/v1/projects/{project}/locations/{location}']) {
     routes.post(`${base}/builds`, async (call) => {
-      const project = projectFor(state, call, 'cloudbuild.builds.create')
+      const project = projectFor(call, 'cloudbuild.builds.create')
       const build = accept(options, call, project, await call.body(buildMessage, 'build'))
       runner.submit(build)
       return operation(state, build, call)
     })
     routes.get(`${base}/builds`, (call) => {
-      const { projectId } = projectFor(state, call, 'cloudbuild.builds.list')
+      const { projectId } = projectFor(call, 'cloudbuild.builds.list')
       const matches = filterOf(call.query('filter'))
       const builds = runner.builds
         .list()
@@ -49,11 +43,10 @@ export function cloudBuild(routes: Router, options: CloudBuildOptions): void {
           (build) => build.project === projectId && build.location === locationOf(call) && matches(build),
         )
         .toReversed()
-      const { items, nextPageToken } = page(builds, call, LIST_LIMIT)
-      return {
-        ...(items.length ? { builds: items.map((build) => document(state, build, call)) } : {}),
-        ...(nextPageToken ? { nextPageToken } : {}),
-      }
+      return listed('builds', call, builds, {
+        limit: LIST_LIMIT,
+        show: (build) => document(state, build, call),
+      })
     })
     routes.get(`${base}/builds/{build}`, (call) =>
       document(state, buildAt(options, call, 'cloudbuild.builds.get'), call),
@@ -67,7 +60,7 @@ export function cloudBuild(routes: Router, options: CloudBuildOptions): void {
     })
   }
   routes.get('/v1/projects/{project}/locations/{location}/defaultServiceAccount', (call) => {
-    const { projectNumber } = projectFor(state, call, 'cloudbuild.builds.get')
+    const { projectNumber } = projectFor(call, 'cloudbuild.builds.get')
     const email = defaultComputeServiceAccount(state.place)
     return {
       name: `projects/${projectNumber}/locations/${locationOf(call)}/defaultServiceAccount`,
@@ -75,7 +68,7 @@ export function cloudBuild(routes: Router, options: CloudBuildOptions): void {
     }
   })
   routes.get('/v1/operations/build/{project}/{operation}', (call) => {
-    const { projectId } = projectFor(state, call, 'cloudbuild.builds.get')
+    const { projectId } = projectFor(call, 'cloudbuild.builds.get')
     const id = Buffer.from(call.param('operation'), 'base64').toString()
     const build = runner.builds.listBy('id', id).find(({ project }) => project === projectId)
     if (!build) throw notFound('Requested entity was not found.')
@@ -180,16 +173,12 @@ function logPlace(
   return { bucket, folder: path.length ? `${path.join('/')}/` : '', requested: true }
 }
 
-function projectFor(state: CallerState, call: Call, permission: Permission): Project {
-  const project = state.project(call.param('project'))
-  const refusal = () => denied('The caller does not have permission')
-  call.authorise(permission, projectPolicies(project), refusal)
-  if (!project) throw refusal()
-  return project
+function projectFor(call: Call, permission: Permission): Project {
+  return call.project(permission, () => denied('The caller does not have permission'))
 }
 
-function buildAt({ state, runner }: CloudBuildOptions, call: Call, permission: Permission): Build {
-  const { projectId } = projectFor(state, call, permission)
+function buildAt({ runner }: CloudBuildOptions, call: Call, permission: Permission): Build {
+  const { projectId } = projectFor(call, permission)
   const id = call.param('build')
   const build = runner.builds.get(buildKey({ project: projectId, location: locationOf(call), id }))
   if (!build) throw notFound('Requested entity was not found.')

@@ -1,8 +1,6 @@
 /** Compute Engine API v1: regions, which `gcloud config set compute/region` asks for (facts gcloud 3). */
 import type { Permission } from '../../iam/roles.ts'
-import { projectPolicies } from '../../rest/caller.ts'
 import { ApiError } from '../../rest/errors.ts'
-import type { Google } from '../../rest/google.ts'
 import { page } from '../../rest/paging.ts'
 import type { Call, Router } from '../../rest/route.ts'
 import { REGIONS } from '../../state/names.ts'
@@ -12,17 +10,14 @@ const REGIONS_PATH = '/compute/v1/projects/{project}/regions'
 const ROOT = 'https://www.googleapis.com/compute/v1'
 const LIST_LIMIT = 500
 
-export function compute(routes: Router, { state }: Google): void {
+export function compute(routes: Router): void {
   const projectFor = (call: Call, permission: Permission, resource: string): Project => {
-    const project = state.project(call.param('project'))
     // Inferred: Compute Engine's own wording, and its older error list.
     const refusal = () =>
       new ApiError('PERMISSION_DENIED', `Required '${permission}' permission for '${resource}'`, {
         reason: 'forbidden',
       })
-    call.authorise(permission, projectPolicies(project), refusal)
-    if (!project) throw refusal()
-    return project
+    return call.project(permission, refusal)
   }
 
   routes.get(REGIONS_PATH, (call) => {

@@ -12,9 +12,9 @@ export const compute: RestProduct = {
   endpointOverrides: ['COMPUTE'],
   serves: ['regions'],
   leavesOut: ['everything else: networks, machines, load balancers'],
-  async serve({ routes, ...google }) {
+  async serve({ routes }) {
     const { compute } = await import('./compute.ts')
-    compute(routes, google)
+    compute(routes)
     return {}
   },
 }

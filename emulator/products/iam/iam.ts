@@ -1,22 +1,14 @@
 /** Identity and Access Management API v1: service accounts. */
 import type { iam_v1 } from '@googleapis/iam'
 import { newEtag, sameEtag } from '../../iam/etag.ts'
-import { EMPTY_POLICY, type Policy } from '../../iam/policy.ts'
+import { EMPTY_POLICY } from '../../iam/policy.ts'
 import type { Permission } from '../../iam/roles.ts'
 import { accountPolicies, type CallerState, iamDenied, projectPolicies } from '../../rest/caller.ts'
 import { ApiError, invalid, notFound } from '../../rest/errors.ts'
 import type { Google } from '../../rest/google.ts'
 import { bool, bytes, message, text } from '../../rest/messages.ts'
-import { page } from '../../rest/paging.ts'
-import {
-  getPolicyMessage,
-  requestedVersion,
-  setPolicy,
-  setPolicyMessage,
-  showPolicy,
-  testPermissions,
-  testPermissionsMessage,
-} from '../../rest/policies.ts'
+import { listed } from '../../rest/paging.ts'
+import { policyRoutes } from '../../rest/policies.ts'
 import type { Call, Router } from '../../rest/route.ts'
 import { serviceAccountEmail } from '../../state/names.ts'
 import type { Project, ServiceAccount } from '../../state/resources.ts'
@@ -47,7 +39,7 @@ export function iam(routes: Router, google: Google<DeletionState>): void {
 
   routes.post(ACCOUNTS, async (call) => {
     const { accountId = '', serviceAccount = {} } = await call.body(createMessage)
-    const project = projectFor(call, state, 'iam.serviceAccounts.create')
+    const project = call.project('iam.serviceAccounts.create', () => iamDenied('iam.serviceAccounts.create'))
     requireAccountId(accountId)
     requireTexts(serviceAccount)
     const { projectId } = project
@@ -69,13 +61,11 @@ export function iam(routes: Router, google: Google<DeletionState>): void {
   })
 
   routes.get(ACCOUNTS, (call) => {
-    const { projectId } = projectFor(call, state, 'iam.serviceAccounts.list')
+    const { projectId } = call.project('iam.serviceAccounts.list', () =>
+      iamDenied('iam.serviceAccounts.list'),
+    )
     const own = state.serviceAccounts.list().filter((account) => account.projectId === projectId)
-    const { items, nextPageToken } = page(own, call, LIST_LIMIT)
-    return {
-      ...(items.length ? { accounts: items.map(showAccount) } : {}),
-      ...(nextPageToken ? { nextPageToken } : {}),
-    } satisfies iam_v1.Schema$ListServiceAccountsResponse
+    return listed('accounts', call, own, { limit: LIST_LIMIT, show: showAccount })
   })
 
   routes.get(ACCOUNT, (call) => showAccount(accountFor(call, state, 'iam.serviceAccounts.get')))
@@ -146,31 +136,17 @@ export function iam(routes: Router, google: Google<DeletionState>): void {
     return { restoredAccount: showAccount(account) } satisfies iam_v1.Schema$UndeleteServiceAccountResponse
   })
 
-  // IAM reads a policy by POST, with the version in the query.
-  routes.post(`${ACCOUNT}:getIamPolicy`, async (call) => {
-    const { options } = await call.body(getPolicyMessage)
-    const { policy } = accountFor(call, state, 'iam.serviceAccounts.getIamPolicy')
-    const asked = requestedVersion(call.query('options.requestedPolicyVersion'))
-    return showPolicy(policy, asked || options?.requestedPolicyVersion)
-  })
-  routes.post(`${ACCOUNT}:setIamPolicy`, async (call) => {
-    const request = await call.body(setPolicyMessage)
-    const account = () => accountFor(call, state, 'iam.serviceAccounts.setIamPolicy')
-    const holder = {
-      kind: 'serviceAccount',
-      current: () => account().policy,
-      put: (policy: Policy) => {
-        const current = account()
-        state.serviceAccounts.put(current.email, { ...current, policy })
-      },
-    } as const
-    return setPolicy(state, random, holder, request)
-  })
-  routes.post(`${ACCOUNT}:testIamPermissions`, async (call) => {
-    const request = await call.body(testPermissionsMessage)
-    const account = findAccount(call, state)
-    if (!account) throw unknownAccount()
-    return testPermissions(state, call.caller, accountPolicies(state, account), request)
+  policyRoutes<ServiceAccount>(routes, google, ACCOUNT, {
+    kind: 'serviceAccount',
+    permissions: { get: 'iam.serviceAccounts.getIamPolicy', set: 'iam.serviceAccounts.setIamPolicy' },
+    readBy: ['POST'],
+    find: (call, permission) => accountFor(call, state, permission),
+    put: (account, policy) => state.serviceAccounts.put(account.email, { ...account, policy }),
+    policies(call) {
+      const account = findAccount(call, state)
+      if (!account) throw unknownAccount()
+      return accountPolicies(state, account)
+    },
   })
 }
 
@@ -206,13 +182,6 @@ function findAccount(call: Call, state: CallerState): ServiceAccount | undefined
 function projectOfEmail(call: Call, state: CallerState): Project | undefined {
   const [, id] = /@([^.]+)\.iam\.gserviceaccount\.com$/.exec(call.param('account').toLowerCase()) ?? []
   return id === undefined ? undefined : state.project(id)
-}
-
-function projectFor(call: Call, state: CallerState, permission: Permission): Project {
-  const project = state.project(call.param('project'))
-  call.authorise(permission, projectPolicies(project), () => iamDenied(permission))
-  if (!project) throw iamDenied(permission)
-  return project
 }
 
 export function showAccount(account: ServiceAccount): iam_v1.Schema$ServiceAccount {

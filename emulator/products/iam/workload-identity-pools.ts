@@ -2,12 +2,11 @@
 import type { iam_v1 } from '@googleapis/iam'
 import { z } from 'zod'
 import type { Permission } from '../../iam/roles.ts'
-import { projectPolicies } from '../../rest/caller.ts'
 import { ApiError, denied, errorInfo, invalid, notFound } from '../../rest/errors.ts'
 import type { Google } from '../../rest/google.ts'
 import { bool, labels, message, outputOnly, strings, text } from '../../rest/messages.ts'
 import { keepOperation, operationAt, showOperation } from '../../rest/operations.ts'
-import { page } from '../../rest/paging.ts'
+import { listed } from '../../rest/paging.ts'
 import type { Call, Router } from '../../rest/route.ts'
 import { isLive, POOL_ID, poolName, providerTrouble } from '../../state/federation.ts'
 import type { Project, WorkloadIdentityPool, WorkloadIdentityPoolProvider } from '../../state/resources.ts'
@@ -50,12 +49,8 @@ export function workloadIdentityPools(routes: Router, google: Google): void {
   const providers = state.workloadIdentityPoolProviders
 
   const authorised = (call: Call, noun: Noun, verb: Verb): Project => {
-    const project = state.project(call.param('project'))
     const permission: Permission = `iam.${noun}.${verb}`
-    const refusal = () => poolDenied(permission, call)
-    call.authorise(permission, projectPolicies(project), refusal)
-    if (!project) throw refusal()
-    return project
+    return call.project(permission, () => poolDenied(permission, call))
   }
   const poolFor = (call: Call, noun: Noun, verb: Verb): WorkloadIdentityPool => {
     const { projectNumber } = authorised(call, noun, verb)
@@ -87,11 +82,8 @@ export function workloadIdentityPools(routes: Router, google: Google): void {
   })
   routes.get(POOLS, (call) => {
     const prefix = poolName(authorised(call, 'workloadIdentityPools', 'list').projectNumber, '')
-    const { items, nextPageToken } = page(shown(pools.list(), prefix, call), call, LIST_LIMIT)
-    return {
-      ...(items.length ? { workloadIdentityPools: items.map(showPool) } : {}),
-      ...(nextPageToken ? { nextPageToken } : {}),
-    }
+    const own = shown(pools.list(), prefix, call)
+    return listed('workloadIdentityPools', call, own, { limit: LIST_LIMIT, show: showPool })
   })
   routes.get(POOL, (call) => showPool(poolFor(call, 'workloadIdentityPools', 'get')))
   routes.patch(POOL, async (call) => {
@@ -134,11 +126,8 @@ export function workloadIdentityPools(routes: Router, google: Google): void {
   })
   routes.get(PROVIDERS, (call) => {
     const { name } = poolFor(call, 'workloadIdentityPoolProviders', 'list')
-    const { items, nextPageToken } = page(shown(providers.list(), `${name}/`, call), call, LIST_LIMIT)
-    return {
-      ...(items.length ? { workloadIdentityPoolProviders: items.map(showProvider) } : {}),
-      ...(nextPageToken ? { nextPageToken } : {}),
-    }
+    const own = shown(providers.list(), `${name}/`, call)
+    return listed('workloadIdentityPoolProviders', call, own, { limit: LIST_LIMIT, show: showProvider })
   })
   routes.get(PROVIDER, (call) => showProvider(providerFor(call, 'get')))
   routes.patch(PROVIDER, async (call) => {

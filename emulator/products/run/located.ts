@@ -3,15 +3,7 @@ import type { Permission } from '../../iam/roles.ts'
 import { projectPolicies, servicePolicies } from '../../rest/caller.ts'
 import { type ApiError, denied, errorInfo } from '../../rest/errors.ts'
 import type { Google } from '../../rest/google.ts'
-import {
-  getPolicyMessage,
-  requestedVersion,
-  setPolicy,
-  setPolicyMessage,
-  showPolicy,
-  testPermissions,
-  testPermissionsMessage,
-} from '../../rest/policies.ts'
+import { policyRoutes } from '../../rest/policies.ts'
 import type { Call, Router } from '../../rest/route.ts'
 import { REGIONS, serviceKey } from '../../state/names.ts'
 import type { Services } from '../../state/parts.ts'
@@ -44,48 +36,34 @@ export function noSuchLocation(region: string): ApiError {
 
 /** `getIamPolicy`, `setIamPolicy` and `testIamPermissions` of a service, at either version's path. */
 export function servicePolicyRoutes(routes: Router, google: Google<Services>, template: string): void {
-  const { state, random } = google
-
-  const find = (call: Call) => {
+  const { state } = google
+  const at = (call: Call) => {
     const [project, region, name] = [call.param('project'), call.param('location'), call.param('service')]
     const known = state.project(project)
-    const at: ServiceName = { project: known?.projectId ?? project, region, name }
-    const service = state.services.get(serviceKey(at))
-    return { at, service, path: `projects/${project}/locations/${region}/services/${name}`, project: known }
+    const serviceName: ServiceName = { project: known?.projectId ?? project, region, name }
+    const service = state.services.get(serviceKey(serviceName))
+    return {
+      serviceName,
+      service,
+      path: `projects/${project}/locations/${region}/services/${name}`,
+      // Inferred: asking about what does not exist tells no more than asking about the project.
+      policies: service ? servicePolicies(state, service) : projectPolicies(known),
+    }
   }
-  const require = (call: Call, permission: Permission): Service => {
-    const { at, service, path, project } = find(call)
-    const policies = service ? servicePolicies(state, service) : projectPolicies(project)
-    call.authorise(permission, policies, () => runDenied(permission, path))
-    if (!service) throw noSuchService(at)
-    return service
-  }
-
-  routes.get(`${template}:getIamPolicy`, (call) => {
-    const { policy } = require(call, 'run.services.getIamPolicy')
-    return showPolicy(policy, requestedVersion(call.query('options.requestedPolicyVersion')))
-  })
-  routes.post(`${template}:getIamPolicy`, async (call) => {
-    const { options } = await call.body(getPolicyMessage)
-    const { policy } = require(call, 'run.services.getIamPolicy')
-    return showPolicy(policy, options?.requestedPolicyVersion)
-  })
-  routes.post(`${template}:setIamPolicy`, async (call) => {
-    const request = await call.body(setPolicyMessage)
-    const key = serviceKey(require(call, 'run.services.setIamPolicy'))
-    const service = () => require(call, 'run.services.setIamPolicy')
-    const holder = {
-      kind: 'service',
-      current: () => service().policy,
-      put: (policy: Service['policy']) => state.services.put(key, { ...service(), policy }),
-    } as const
-    return setPolicy(state, random, holder, request)
-  })
-  routes.post(`${template}:testIamPermissions`, async (call) => {
-    const request = await call.body(testPermissionsMessage)
-    const { service, project } = find(call)
-    // Inferred: asking about what does not exist tells no more than asking about the project.
-    const policies = service ? servicePolicies(state, service) : projectPolicies(project)
-    return testPermissions(state, call.caller, policies, request)
+  policyRoutes<Service>(routes, google, template, {
+    kind: 'service',
+    permissions: { get: 'run.services.getIamPolicy', set: 'run.services.setIamPolicy' },
+    readBy: ['GET', 'POST'],
+    find(call, permission) {
+      const { serviceName, service, path, policies } = at(call)
+      return call.require(permission, {
+        resource: service,
+        policies,
+        refusal: () => runDenied(permission, path),
+        missing: () => noSuchService(serviceName),
+      })
+    },
+    put: (service, policy) => state.services.put(serviceKey(service), { ...service, policy }),
+    policies: (call) => at(call).policies,
   })
 }

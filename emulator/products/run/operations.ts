@@ -5,7 +5,7 @@ import { projectPolicies } from '../../rest/caller.ts'
 import type { Google } from '../../rest/google.ts'
 import { message, text } from '../../rest/messages.ts'
 import { operationAt, showOperation } from '../../rest/operations.ts'
-import { page } from '../../rest/paging.ts'
+import { listed } from '../../rest/paging.ts'
 import type { Call, Router } from '../../rest/route.ts'
 import { runDenied } from './located.ts'
 
@@ -42,8 +42,7 @@ export function runOperations(routes: Router, { state }: Google): void {
       const prefix = `${parentOf(call)}/operations/`
       authorise(call, 'run.operations.list', parentOf(call))
       const own = state.operations.list().filter(({ name }) => name.startsWith(prefix))
-      const { items, nextPageToken } = page(own, call, LIST_LIMIT)
-      return { operations: items.map(showOperation), ...(nextPageToken ? { nextPageToken } : {}) }
+      return listed('operations', call, own, { limit: LIST_LIMIT, show: showOperation })
     })
   }
 }

@@ -2,13 +2,12 @@
 
 import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import type { run_v2 } from '@googleapis/run'
 import type { Permission } from '../../iam/roles.ts'
 import { projectPolicies, servicePolicies } from '../../rest/caller.ts'
 import { ApiError, invalid } from '../../rest/errors.ts'
 import { checkMessage } from '../../rest/messages.ts'
 import { keepOperation, type Outcome, showOperation } from '../../rest/operations.ts'
-import { page } from '../../rest/paging.ts'
+import { listed } from '../../rest/paging.ts'
 import type { Call, Router } from '../../rest/route.ts'
 import { REGIONS, serviceKey } from '../../state/names.ts'
 import type { Revision, Service, ServiceName } from '../../state/resources.ts'
@@ -104,11 +103,7 @@ export function runV2(routes: Router, google: RunContext): void {
       .filter(
         (service) => service.project === project?.projectId && (region === '-' || service.region === region),
       )
-    const { items, nextPageToken } = page(own, call, LIST_LIMIT)
-    return {
-      ...(items.length ? { services: items.map((service) => toV2(service, place)) } : {}),
-      ...(nextPageToken ? { nextPageToken } : {}),
-    } satisfies run_v2.Schema$GoogleCloudRunV2ListServicesResponse
+    return listed('services', call, own, { limit: LIST_LIMIT, show: (service) => toV2(service, place) })
   })
   routes.get(SERVICE, (call) => toV2(serviceFor(call, 'run.services.get'), place))
   routes.post(SERVICES, async (call) => {
@@ -160,11 +155,7 @@ export function runV2(routes: Router, google: RunContext): void {
             .list()
             .filter(({ project, region }) => project === name.project && region === name.region)
         : revisionsOf(state, name)
-    const { items, nextPageToken } = page(own.toReversed(), call, LIST_LIMIT)
-    return {
-      ...(items.length ? { revisions: items.map(revisionToV2) } : {}),
-      ...(nextPageToken ? { nextPageToken } : {}),
-    } satisfies run_v2.Schema$GoogleCloudRunV2ListRevisionsResponse
+    return listed('revisions', call, own.toReversed(), { limit: LIST_LIMIT, show: revisionToV2 })
   })
   routes.get(`${REVISIONS}/{revision}`, (call) => revisionToV2(revisionFor(call, 'run.revisions.get')))
   routes.delete(`${REVISIONS}/{revision}`, async (call) => {

@@ -2,12 +2,11 @@
 import { apisOf } from '../../catalogue/apis.ts'
 import type { Api, Catalogue } from '../../catalogue/product.ts'
 import type { Permission } from '../../iam/roles.ts'
-import { projectPolicies } from '../../rest/caller.ts'
 import { denied, errorInfo, invalid, notFound } from '../../rest/errors.ts'
 import type { Google } from '../../rest/google.ts'
 import { bool, message, strings, text } from '../../rest/messages.ts'
 import { keepOperation, operationAt, showOperation } from '../../rest/operations.ts'
-import { page } from '../../rest/paging.ts'
+import { listed } from '../../rest/paging.ts'
 import type { Call, Router } from '../../rest/route.ts'
 import type { Project } from '../../state/resources.ts'
 
@@ -27,11 +26,7 @@ export function serviceUsage(routes: Router, { state, random }: Google, catalogu
     verb: string,
     services: readonly string[],
   ): Project => {
-    const name = call.param('project')
-    const project = state.project(name)
-    call.authorise(permission, projectPolicies(project), () => refusal(verb, services, name))
-    if (!project) throw refusal(verb, services, name)
-    return project
+    return call.project(permission, () => refusal(verb, services, call.param('project')))
   }
   const done = (type: string, response: Readonly<Record<string, unknown>>) => {
     const name = `operations/acat.p2-${state.place.projectNumber}-${Buffer.from(random(16)).toString('hex')}`
@@ -50,13 +45,11 @@ export function serviceUsage(routes: Router, { state, random }: Google, catalogu
     const wanted = /^state:(ENABLED|DISABLED)$/.exec(call.query('filter') ?? '')?.[1]
     if (call.query('filter') && !wanted) throw invalid('Request contains an invalid argument.')
     const names = [...new Set([...project.enabledServices, ...apis.keys()])].sort()
-    const services = names.map((name) => showService(project, name))
-    const { items, nextPageToken } = page(
-      wanted ? services.filter((service) => service.state === wanted) : services,
-      call,
-      LIST_LIMIT,
+    const shown = names.filter(
+      (name) => !wanted || project.enabledServices.includes(name) === (wanted === 'ENABLED'),
     )
-    return { services: items, ...(nextPageToken ? { nextPageToken } : {}) }
+    const show = (name: string) => showService(project, name)
+    return listed('services', call, shown, { limit: LIST_LIMIT, show })
   })
   routes.get(`${SERVICES}/{service}`, (call) => {
     const service = requireName(call.param('service'))
