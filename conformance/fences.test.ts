@@ -125,6 +125,21 @@ const anchorOf = (words: string) =>
     .replace(/[^\p{L}\p{N} _-]/gu, '')
     .replaceAll(' ', '-')
 
+test('each file that a page names is there', () => {
+  // Those of facts are other repositories'.
+  const wrong = PAGES.filter((path) => !path.startsWith('docs/facts/')).flatMap((path) =>
+    [
+      ...page(path).matchAll(
+        /`((?:emulator|scripts|conformance|walkthrough|examples|deploy|service|sender|receiver|docs|bench|trust)\/[\w./-]*\w\/?)`/g,
+      ),
+    ]
+      .map(([, name = '']) => name)
+      .filter((name) => !existsSync(join(ROOT, name)))
+      .map((name) => `${path}: ${name}`),
+  )
+  expect(wrong).toEqual([])
+})
+
 test('each script that a page names is one of package.json', async () => {
   const { scripts } = await Bun.file(join(ROOT, 'package.json')).json()
   const named = PAGES.flatMap((path) =>

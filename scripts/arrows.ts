@@ -21,7 +21,7 @@ export function wrongArrows(graph: ImportGraph, table: Readonly<Record<string, R
 }
 
 /** The longest name in the table that is the file or one of its folders; `x.test.ts` and `x.fixture.ts` stand in the room of `x.ts`. */
-function roomOf(file: string, table: Readonly<Record<string, Room>>): string | undefined {
+export function roomOf(file: string, table: Readonly<Record<string, Room>>): string | undefined {
   const subject = file.replace(/(\.docker)?\.(?:test|fixture)\.(tsx?|mjs)$/, '.$2')
   return Object.keys(table)
     .filter((room) =>
