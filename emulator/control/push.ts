@@ -9,13 +9,13 @@ import type { Context } from 'hono'
 import { type Decision, why } from '../decision/decision.ts'
 import type { RoomEnv } from '../front/request.ts'
 import { serviceKey, serviceUrl } from '../state/names.ts'
-import type { Accounts, Decisions, Placed, Services, SigningKeys, Timed } from '../state/parts.ts'
+import type { Accounts, Decisions, Placed, Read, Services, SigningKeys, Timed } from '../state/parts.ts'
 import { mintIdToken } from '../tokens/mint.ts'
 import { guarded } from '../wire/guard.ts'
 import { systemTimer } from '../wire/timer.ts'
 import { type Push, type PushRequest, pushRequest, pushSchema } from './push-requests.ts'
 
-type PushState = Accounts & Decisions & Placed & Services & SigningKeys & Timed
+type PushState = Read<Accounts & Decisions & Placed & Services & SigningKeys & Timed>
 
 export interface PushOptions {
   readonly state: PushState

@@ -6,7 +6,7 @@
 import type { Context, Hono } from 'hono'
 import { z } from 'zod'
 import type { RoomEnv } from '../front/request.ts'
-import type { Accounts, SigningKeys, Timed } from '../state/parts.ts'
+import type { Accounts, Read, SigningKeys, Timed } from '../state/parts.ts'
 import { mintIdToken } from '../tokens/mint.ts'
 
 export interface Rehearsal {
@@ -29,7 +29,7 @@ const tokenRequest = z.strictObject({
 
 export function rehearsalRoutes(
   app: Hono<RoomEnv>,
-  state: Accounts & SigningKeys & Timed,
+  state: Read<Accounts & SigningKeys & Timed>,
   { advance, reset }: Rehearsal,
 ): void {
   /** `{"advance": 3600000}` lets an hour pass. */

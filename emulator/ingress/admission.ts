@@ -9,7 +9,7 @@ import type { Caller, Check, GrantingBinding } from '../decision/decision.ts'
 import type { FrontRequest, Peer } from '../front/request.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { serviceKey } from '../state/names.ts'
-import type { Accounts, Placed, Services, Users } from '../state/parts.ts'
+import type { Accounts, Placed, Read, Services, Users } from '../state/parts.ts'
 import type { InstanceOf, Service } from '../state/resources.ts'
 import type { Route, Routes } from '../state/routes.ts'
 import type { IdTokenVerifier } from '../tokens/verify.ts'
@@ -27,7 +27,7 @@ import {
   unauthorized,
 } from './pages.ts'
 
-type AdmissionState = Accounts & Placed & Services & Users
+type AdmissionState = Read<Accounts & Placed & Services & Pick<Users, 'users'>>
 
 /** What was found out on the way. */
 interface Findings {

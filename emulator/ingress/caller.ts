@@ -1,7 +1,7 @@
 /** Whom a verified token speaks for. */
 import type { Caller, Check } from '../decision/decision.ts'
 import { memberOf, type Principal } from '../iam/principal.ts'
-import type { Accounts, Users } from '../state/parts.ts'
+import type { Accounts, Read, Users } from '../state/parts.ts'
 import type { IdTokenClaims } from '../tokens/claims.ts'
 import { isPersonal } from './audience.ts'
 
@@ -16,7 +16,7 @@ export type CallerResult =
  * The account of a token. It is the subject that counts, as for a token without an email (facts 1.6), so the token of a
  * deleted account is nobody's, even when an account of the same email has been made since (inferred: 401).
  */
-export function callerOf(claims: IdTokenClaims, state: Accounts & Users): CallerResult {
+export function callerOf(claims: IdTokenClaims, state: Read<Accounts & Pick<Users, 'users'>>): CallerResult {
   const { sub, email, aud } = claims
   const account = (email && state.serviceAccounts.get(email.toLowerCase())) || state.serviceAccount(sub)
   if (account && account.uniqueId === sub) {

@@ -5,12 +5,12 @@ import { EMPTY_POLICY, type Policy } from '../iam/policy.ts'
 import { ANONYMOUS, type Principal } from '../iam/principal.ts'
 import type { Answer, AttachedPolicy, Directory } from '../iam/question.ts'
 import { projectResource, serviceResource } from '../state/names.ts'
-import type { Placed, Projects } from '../state/parts.ts'
+import type { Placed, Projects, Read } from '../state/parts.ts'
 import type { Service } from '../state/resources.ts'
 import type { AudienceRule } from '../tokens/verify.ts'
 import { type AudienceOptions, audienceRule } from './audience.ts'
 
-type GateState = Directory & Placed & Projects
+type GateState = Read<Directory & Placed & Projects>
 
 /** The permission that a request needs (facts 1.7). */
 const PERMISSION = 'run.routes.invoke'

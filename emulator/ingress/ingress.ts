@@ -10,7 +10,17 @@ import type { Check } from '../decision/decision.ts'
 import type { FrontExchange, FrontRequest } from '../front/request.ts'
 import type { Directory } from '../iam/question.ts'
 import type { Runtime } from '../runtime/runtime.ts'
-import type { Accounts, Decisions, Logs, Placed, Projects, Services, Timed, Users } from '../state/parts.ts'
+import type {
+  Accounts,
+  Decisions,
+  Logs,
+  Placed,
+  Projects,
+  Read,
+  Services,
+  Timed,
+  Users,
+} from '../state/parts.ts'
 import { Routes } from '../state/routes.ts'
 import type { IdTokenVerifier } from '../tokens/verify.ts'
 import { createForwarder } from '../wire/forward.ts'
@@ -25,15 +35,9 @@ import { type Page, SERVER_ERROR } from './pages.ts'
 import { type Found, recordDecision, type Visit } from './record.ts'
 import { traceOf } from './trace.ts'
 
-export type IngressState = Accounts &
-  Decisions &
-  Directory &
-  Logs &
-  Placed &
-  Projects &
-  Services &
-  Timed &
-  Users
+export type IngressState = Read<
+  Accounts & Decisions & Directory & Logs & Placed & Projects & Services & Timed & Pick<Users, 'users'>
+>
 
 export interface IngressOptions {
   readonly state: IngressState

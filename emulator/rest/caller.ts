@@ -13,20 +13,16 @@ import type {
   IdentityPools,
   Placed,
   Projects,
+  Read,
   Timed,
 } from '../state/parts.ts'
 import type { AccessToken, Project, Service, ServiceAccount } from '../state/resources.ts'
 import type { Bucket } from '../state/stored-objects.ts'
 import { ApiError, denied, errorInfo } from './errors.ts'
 
-export type CallerState = AccessTokens &
-  Accounts &
-  AddedRoles &
-  Directory &
-  IdentityPools &
-  Placed &
-  Projects &
-  Timed
+export type CallerState = Read<
+  AccessTokens & Accounts & AddedRoles & Directory & IdentityPools & Placed & Projects & Timed
+>
 
 export interface Caller {
   readonly principal: Principal

@@ -6,9 +6,13 @@ import type { Builder } from '../runtime/builder.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { ObjectStore } from '../state/objects.ts'
 import type {
+  AccessTokens,
   AccountKeys,
+  Accounts,
   DeletedAccounts,
+  IdentityPools,
   Logs,
+  Projects,
   Services,
   SignIns,
   SigningKeys,
@@ -37,9 +41,13 @@ export interface OwnProduct extends Declaration {
 }
 
 /** What all products together ask of the state beside what each does; a product's own functions take what they use. */
-export type ProductsState = AccountKeys &
+export type ProductsState = AccessTokens &
+  AccountKeys &
+  Accounts &
   DeletedAccounts &
+  IdentityPools &
   Logs &
+  Projects &
   Services &
   SigningKeys &
   SignIns &

@@ -1,9 +1,9 @@
 /** Keys of service accounts: the ones that Google manages, made when first needed, and new ones for whoever asks. */
 import { createSigningKey } from '../tokens/keys.ts'
-import type { AccountKeys, Accounts, Timed } from './parts.ts'
+import type { AccountKeys, Accounts, Read, Timed } from './parts.ts'
 import type { ServiceAccount, ServiceAccountKey } from './resources.ts'
 
-type KeyState = AccountKeys & Accounts & Timed
+type KeyState = AccountKeys & Read<Accounts & Timed>
 
 /** Every key of an account, oldest first. */
 export function accountKeys(

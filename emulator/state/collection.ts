@@ -166,6 +166,12 @@ export class Collection<T extends object, I extends string = never> {
   }
 }
 
+/** A collection for whoever only reads. */
+export type ReadableCollection<T extends object, I extends string = never> = Pick<
+  Collection<T, I>,
+  'get' | 'has' | 'size' | 'list' | 'entries' | 'listBy' | 'getBy' | 'onChange'
+>
+
 /** Entries by something other than their key. */
 class Index<T> {
   readonly name: string

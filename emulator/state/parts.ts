@@ -3,7 +3,7 @@ import type { Decision } from '../decision/decision.ts'
 import type { Roles } from '../iam/roles.ts'
 import type { Clock } from '../tokens/clock.ts'
 import type { KeyRing } from '../tokens/keys.ts'
-import type { Collection } from './collection.ts'
+import type { Collection, ReadableCollection } from './collection.ts'
 import type { Store } from './database.ts'
 import type { Place } from './names.ts'
 import type {
@@ -22,6 +22,11 @@ import type {
   WorkloadIdentityPoolProvider,
 } from './resources.ts'
 import type { Ring } from './ring.ts'
+
+/** Parts whose collections are read only. */
+export type Read<P> = {
+  readonly [K in keyof P]: P[K] extends Collection<infer T, infer I> ? ReadableCollection<T, I> : P[K]
+}
 
 export interface Timed {
   readonly clock: Clock

@@ -1,11 +1,11 @@
 /** Which service a host name asks for, and which of its revisions answers (facts 1.6). */
 import { serviceHosts, serviceKey } from './names.ts'
-import type { Placed, Services } from './parts.ts'
+import type { Placed, Read, Services } from './parts.ts'
 import type { Revision, Service, TrafficTarget } from './resources.ts'
 import { targetRevision } from './traffic.ts'
 
 /** What routes are made from. */
-export type RoutesState = Pick<Placed & Services, 'place' | 'services' | 'revisions'>
+export type RoutesState = Read<Placed & Services>
 
 /** What one host stands for. */
 export interface Route {

@@ -9,6 +9,7 @@ import { keepOperation, operationAt, showOperation } from '../../rest/operations
 import { listed } from '../../rest/paging.ts'
 import type { Call, Router } from '../../rest/route.ts'
 import { isLive, POOL_ID, poolName, providerTrouble } from '../../state/federation.ts'
+import type { IdentityPools } from '../../state/parts.ts'
 import type { Project, WorkloadIdentityPool, WorkloadIdentityPoolProvider } from '../../state/resources.ts'
 
 const common = {
@@ -43,7 +44,7 @@ const KEPT = 30 * DAY
 type Noun = 'workloadIdentityPools' | 'workloadIdentityPoolProviders'
 type Verb = 'get' | 'list' | 'create' | 'update' | 'delete' | 'undelete'
 
-export function workloadIdentityPools(routes: Router, google: Google): void {
+export function workloadIdentityPools(routes: Router, google: Google<IdentityPools>): void {
   const { state, random } = google
   const pools = state.workloadIdentityPools
   const providers = state.workloadIdentityPoolProviders

@@ -8,10 +8,10 @@ import { createHash } from 'node:crypto'
 import type { Peer } from '../../front/request.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
 import { defaultComputeServiceAccount, serviceKey } from '../../state/names.ts'
-import type { Placed, Projects, Services } from '../../state/parts.ts'
+import type { Placed, Projects, Read, Services } from '../../state/parts.ts'
 import type { InstanceOf, Revision, Service } from '../../state/resources.ts'
 
-type CallerState = Placed & Projects & Services
+type CallerState = Read<Placed & Projects & Services>
 
 /** What the metadata server says of the workload that asks. */
 export interface Workload {

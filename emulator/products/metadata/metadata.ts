@@ -7,6 +7,7 @@ import type {
   Accounts,
   Placed,
   Projects,
+  Read,
   Services,
   SigningKeys,
   Timed,
@@ -26,7 +27,7 @@ import {
   type Value,
 } from './tree.ts'
 
-export type MetadataState = AccessTokens & Accounts & Placed & Projects & Services & SigningKeys & Timed
+export type MetadataState = Read<AccessTokens & Accounts & Placed & Projects & Services & SigningKeys & Timed>
 
 export interface MetadataOptions {
   readonly state: MetadataState

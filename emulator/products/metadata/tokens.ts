@@ -1,11 +1,11 @@
 /** The tokens that the metadata server hands out, each until five minutes of its life remain. */
 import { decodeProtectedHeader } from 'jose'
-import type { AccessTokens, SigningKeys, Timed } from '../../state/parts.ts'
+import type { AccessTokens, Read, SigningKeys, Timed } from '../../state/parts.ts'
 import type { ServiceAccount } from '../../state/resources.ts'
 import { type MintedToken, mintIdToken } from '../../tokens/mint.ts'
 import { DEFAULT_SCOPES } from './tree.ts'
 
-type TokenState = AccessTokens & SigningKeys & Timed
+type TokenState = Read<AccessTokens & SigningKeys & Timed>
 
 /** facts 2.1: the cached access token is handed out until five minutes remain; for ID tokens not established, so: the same. */
 const EARLY = 5 * 60_000

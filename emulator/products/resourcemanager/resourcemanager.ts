@@ -6,12 +6,13 @@ import type { Google } from '../../rest/google.ts'
 import { listed } from '../../rest/paging.ts'
 import { policyRoutes } from '../../rest/policies.ts'
 import type { Call, Router } from '../../rest/route.ts'
+import type { Projects } from '../../state/parts.ts'
 import type { Project } from '../../state/resources.ts'
 
 const LIST_LIMIT = 500
 const PROJECT = '/v1/projects/{project}'
 
-export function cloudResourceManager(routes: Router, google: Google): void {
+export function cloudResourceManager(routes: Router, google: Google<Projects>): void {
   const { state } = google
   // A project that does not exist and one that is not shown are the same to a caller.
   const projectFor = (call: Call, permission: Permission): Project =>

@@ -8,6 +8,7 @@ import { bool, message, strings, text } from '../../rest/messages.ts'
 import { keepOperation, operationAt, showOperation } from '../../rest/operations.ts'
 import { listed } from '../../rest/paging.ts'
 import type { Call, Router } from '../../rest/route.ts'
+import type { Projects } from '../../state/parts.ts'
 import type { Project } from '../../state/resources.ts'
 
 const SERVICES = '/v1/projects/{project}/services'
@@ -17,7 +18,11 @@ const enableMessage = message({})
 const disableMessage = message({ disableDependentServices: bool, checkIfServiceHasUsage: text })
 const batchMessage = message({ serviceIds: strings })
 
-export function serviceUsage(routes: Router, { state, random }: Google, catalogue: Catalogue): void {
+export function serviceUsage(
+  routes: Router,
+  { state, random }: Google<Projects>,
+  catalogue: Catalogue,
+): void {
   const apis = apisOf(catalogue)
   const showService = serviceDocuments(apis)
   const projectFor = (

@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto'
 import type { storage_v1 } from '@googleapis/storage'
 import { showCrc32c } from '../../state/objects.ts'
-import type { Projects } from '../../state/parts.ts'
+import type { Projects, Read } from '../../state/parts.ts'
 import type { Bucket, StoredObject } from '../../state/stored-objects.ts'
 
-export function bucketDocument(state: Projects, bucket: Bucket): storage_v1.Schema$Bucket {
+export function bucketDocument(state: Read<Projects>, bucket: Bucket): storage_v1.Schema$Bucket {
   const { name, project, location, storageClass, uniformAccess, labels, timeCreated } = bucket
   const projectNumber = project === undefined ? '0' : (state.project(project)?.projectNumber ?? '0')
   return {
