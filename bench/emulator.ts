@@ -44,7 +44,8 @@ export async function emulator(upstream: string, flags: readonly string[] = []):
   return {
     url,
     pid: child.pid,
-    to: (service) => ({ host: hostOf(service) }),
+    // Spelled so, or wrk adds one of its own.
+    to: (service) => ({ Host: hostOf(service) }),
     async token(service) {
       const response = await fetch(`${url}/_emulator/tokens`, {
         method: 'POST',

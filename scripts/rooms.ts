@@ -76,7 +76,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   'emulator/wire': {
     may: [],
-    onlyPackages: ['node:http', 'node:https', 'node:stream'],
+    onlyPackages: ['node:http', 'node:net', 'node:stream', 'node:tls'],
     why: 'wire is HTTP/1.1 itself, for the front, the ingress and the control API: it imports nothing of the house',
   },
   'emulator/catalogue': {

@@ -2,19 +2,21 @@
  * Passing a request on to another server and its answer back, on raw HTTP/1.1: bodies stream both ways as they come, either
  * side's pace holds back the other, and either side going away ends the other.
  */
-import {
-  type ClientRequest,
-  Agent as HttpAgent,
-  request as httpRequest,
-  type IncomingMessage,
-  type ServerResponse,
-} from 'node:http'
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { AnswerEnd, AnswerHead } from './answer-reader.ts'
 import { type Framing, hasBody } from './framing.ts'
 import { guarded } from './guard.ts'
-import { answerFraming, MOST_HINTS, writeEarlyHints, writeHead } from './head.ts'
+import { answerFraming, MOST_HINTS, requestHead, writeEarlyHints, writeHead } from './head.ts'
 import { HOP_BY_HOP } from './hop-by-hop.ts'
+import {
+  createOutbound,
+  type Exchange,
+  type ExchangeEvents,
+  type ExchangeFailure,
+  type Outbound,
+  type Upstream,
+} from './outbound.ts'
 import { pairs, type RawHeaders } from './raw-headers.ts'
 import { systemTimer, type Timer } from './timer.ts'
 
@@ -23,7 +25,7 @@ export interface Forward {
   readonly outgoing: ServerResponse
   /** How the request is framed; `headers` says the same. */
   readonly framing: Framing
-  readonly upstream: Pick<URL, 'protocol' | 'hostname' | 'port'>
+  readonly upstream: Upstream
   readonly target: string
   readonly headers: readonly string[]
   readonly responseHeaders: (raw: RawHeaders) => string[]
@@ -63,7 +65,9 @@ export interface Forwarder {
 
 /** Shorter than the idle timeouts of common servers (Node: 5 s), so that a connection is rarely closed under a request. Milliseconds. */
 const IDLE = 4000
-/** Methods that Node sends without a body when none is given. */
+/** The most connections to one server that wait for a request. */
+const MOST_IDLE = 256
+/** Methods whose requests have no body where none is said. */
 const BODILESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'])
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
@@ -74,53 +78,47 @@ export interface ForwarderOptions {
 }
 
 export function createForwarder({ timer = systemTimer, log = () => {} }: ForwarderOptions = {}): Forwarder {
-  const pools: Pools = {
-    http: new HttpAgent({ keepAlive: true, timeout: IDLE, maxFreeSockets: 256 }),
-    https: new HttpsAgent({ keepAlive: true, timeout: IDLE, maxFreeSockets: 256 }),
-  }
+  const outbound = createOutbound({ idle: IDLE, most: MOST_IDLE })
   return {
     forward: (job) =>
       new Promise((resolve, reject) => {
         // A caller that left while it was being checked: its `close` has been.
         if (job.outgoing.destroyed) resolve({ kind: 'abandoned' })
-        else new Passing(job, pools, timer, { resolve, reject, log }).send(false)
+        else new Passage(job, outbound, timer, { resolve, reject, log }).send(false)
       }),
-    close() {
-      pools.http.destroy()
-      pools.https.destroy()
-    },
+    close: () => outbound.close(),
   }
 }
 
-interface Pools {
-  readonly http: HttpAgent
-  readonly https: HttpsAgent
-}
-
-interface Telling {
+interface Report {
   readonly resolve: (outcome: Outcome) => void
   readonly reject: (fault: unknown) => void
   readonly log: (line: string) => void
 }
 
 /** One request on its way. */
-class Passing {
+class Passage implements ExchangeEvents {
   readonly #job: Forward
-  readonly #pools: Pools
-  readonly #telling: Telling
+  readonly #outbound: Outbound
+  readonly #report: Report
   readonly #body: boolean
   readonly #stopTimer: () => void
-  #request: ClientRequest | undefined
+  #exchange: Exchange | undefined
   /** How to end a connection that has changed its protocol. */
   #endUpgraded: (() => void) | undefined
   #hints = 0
   /** What was told of this request. */
   #settled: Outcome['kind'] | 'fault' | undefined
+  /** The head of the answer is written, and nothing behind it yet. */
+  #headAlone = false
+  /** The head that changes the protocol, until the bytes that came with it are at hand. */
+  #switching: AnswerHead | undefined
+  #paused = false
 
-  constructor(job: Forward, pools: Pools, timer: Timer, telling: Telling) {
+  constructor(job: Forward, outbound: Outbound, timer: Timer, report: Report) {
     this.#job = job
-    this.#pools = pools
-    this.#telling = telling
+    this.#outbound = outbound
+    this.#report = report
     this.#body = hasBody(job.framing)
     const { timeout, incoming, outgoing } = job
     this.#stopTimer =
@@ -131,185 +129,173 @@ class Passing {
             timeout,
           )
     // `close` comes after the last byte too: then there is nothing left to end.
-    outgoing.on(
-      'close',
-      this.#guarded(() => {
-        this.#stopTimer()
-        if (!outgoing.writableFinished) this.#request?.destroy()
-        this.#settle({ kind: 'abandoned' })
-      }),
-    )
-    outgoing.on(
-      'error',
-      this.#guarded(() => outgoing.destroy()),
-    )
+    const closed = this.#guarded(() => {
+      this.#stopTimer()
+      if (!outgoing.writableFinished) this.#exchange?.destroy()
+      this.#settle({ kind: 'abandoned' })
+    })
+    outgoing.on('close', closed)
+    const broken = this.#guarded(() => outgoing.destroy())
+    outgoing.on('error', broken)
     // Told by `close` as well; an `error` that nobody listens to would end the process.
-    incoming.on(
-      'error',
-      this.#guarded(() => {}),
-    )
+    incoming.on('error', ignore)
   }
 
-  /** `fresh`: on a new connection, whatever the pool holds. */
+  /** `fresh`: on a new connection, whatever is kept. */
   send(fresh: boolean): void {
-    const { incoming, upstream, target, upgrade } = this.#job
-    const secure = upstream.protocol === 'https:'
-    const pool = secure ? this.#pools.https : this.#pools.http
-    let request: ClientRequest
-    try {
-      request = (secure ? httpsRequest : httpRequest)({
-        host: upstream.hostname.replace(/^\[|\]$/g, ''),
-        port: upstream.port || (secure ? 443 : 80),
-        method: incoming.method,
-        path: target,
-        headers: this.#framed(),
-        setHost: false,
-        agent: fresh || upgrade ? false : pool,
-      })
-    } catch (error) {
-      this.#fail('malformed', messageOf(error))
+    const { incoming, upstream, target, headers, framing, upgrade } = this.#job
+    const { method = 'GET' } = incoming
+    const silent = framing.kind === 'none' && !BODILESS.has(method)
+    // Saying that a body is empty, where one is usual, is the standard's own advice.
+    const head = requestHead(method, target, silent ? [...headers, 'Content-Length', '0'] : headers)
+    if (head === undefined) {
+      this.#fail('malformed', 'the request has a header that cannot be passed on')
       return
     }
-    this.#request = request
-    request.on(
-      'continue',
-      this.#guarded(() => this.#goOn()),
-    )
-    request.on(
-      'information',
-      this.#guarded((info) => this.#interim(info.statusCode, info.rawHeaders)),
-    )
-    request.on(
-      'response',
-      this.#guarded((response) => this.#answer(response)),
-    )
-    request.on(
-      'upgrade',
-      this.#guarded((response, socket, head) => this.#switch(response, socket, head)),
-    )
-    request.on(
-      'error',
-      this.#guarded((error) => this.#broken(request, error)),
-    )
-    if (this.#body) this.#sendBody(request)
-    else request.end()
+    this.#exchange = this.#outbound.send(upstream, head, this, fresh || upgrade !== undefined)
+    if (this.#body) this.#sendBody(this.#exchange)
+    else this.#exchange.finish()
   }
 
-  /** Node would give a request that came without a body an empty chunked one; saying that it is empty is the standard's own advice. */
-  #framed(): readonly string[] {
-    const { framing, headers, incoming } = this.#job
-    const plain = framing.kind !== 'none' || BODILESS.has(incoming.method ?? 'GET')
-    return plain ? headers : [...headers, 'Content-Length', '0']
-  }
-
-  #sendBody(request: ClientRequest): void {
+  #sendBody(exchange: Exchange): void {
     const { incoming, limit, framing } = this.#job
-    // The head goes first: the server may answer before the body has come.
-    request.flushHeaders()
-    if (framing.kind === 'chunked') {
-      let size = 0
-      const count = this.#guarded((chunk: Buffer) => {
-        size += chunk.length
-        if (size <= limit) return
-        incoming.off('data', count)
+    const chunked = framing.kind === 'chunked'
+    let size = 0
+    const take = this.#guarded((chunk: Buffer) => {
+      // Whoever is answered, or refused, before all has come: the rest is read and forgotten.
+      if (exchange !== this.#exchange) return
+      size += chunk.length
+      if (chunked && size > limit) {
         this.#fail('request-too-large', `more than ${limit} bytes`)
-      })
-      incoming.on('data', count)
-    }
-    incoming.pipe(request)
+        return
+      }
+      if (chunked) exchange.write(`${chunk.length.toString(16)}\r\n`)
+      const ready = exchange.write(chunk)
+      if (chunked) exchange.write('\r\n')
+      if (!ready) incoming.pause()
+    })
+    const finish = this.#guarded(() => {
+      if (exchange !== this.#exchange) return
+      if (chunked) exchange.write('0\r\n\r\n')
+      exchange.finish()
+    })
+    incoming.on('data', take)
+    incoming.on('end', finish)
+  }
+
+  drain(): void {
+    this.#job.incoming.resume()
   }
 
   /** Node marks a response whose 100 its listener has sent already: one is enough. */
-  #goOn(): void {
-    const { incoming, outgoing } = this.#job
-    if (this.#mayTell() && incoming.headers.expect && Reflect.get(outgoing, '_sent100') !== true)
+  interim({ status, headers }: AnswerHead): void {
+    const { incoming, outgoing, upgrade } = this.#job
+    if (this.#settled || upgrade || incoming.httpVersion !== '1.1') return
+    if (status === 100 && incoming.headers.expect && Reflect.get(outgoing, '_sent100') !== true)
       outgoing.writeContinue()
-  }
-
-  #interim(status: number, raw: RawHeaders): void {
-    if (status !== 103 || !this.#mayTell() || this.#hints >= MOST_HINTS) return
+    if (status !== 103 || this.#hints >= MOST_HINTS) return
     this.#hints += 1
-    writeEarlyHints(this.#job.outgoing, raw)
+    writeEarlyHints(outgoing, headers)
   }
 
-  /** Whether the caller can be told something before its answer. */
-  #mayTell(): boolean {
-    const { incoming, upgrade } = this.#job
-    return !this.#settled && !upgrade && incoming.httpVersion === '1.1'
-  }
-
-  #answer(response: IncomingMessage): void {
-    const { incoming, outgoing, limit, responseHeaders } = this.#job
-    const { statusCode: status = 0, statusMessage } = response
-    if (this.#settled) {
-      response.destroy()
-      return
+  head(head: AnswerHead): AnswerEnd | undefined {
+    const { incoming, outgoing, limit, responseHeaders, upgrade } = this.#job
+    if (this.#settled) return undefined
+    const { status, reason, headers } = head
+    if (status === 101) {
+      if (upgrade && isWebSocket(headers)) this.#switching = head
+      else this.#fail('malformed', 'a change of protocol that nobody asked for')
+      return undefined
     }
-    const framing = answerFraming(response)
+    const framing = answerFraming(head)
     if (framing.kind === 'malformed') {
       this.#fail(status === 204 ? 'contradictory' : 'malformed', framing.fault)
-      return
+      return undefined
     }
-    if (framing.kind === 'length' && framing.length > limit && incoming.method !== 'HEAD' && status !== 304) {
+    const bodiless = incoming.method === 'HEAD' || status === 204 || status === 304
+    if (framing.kind === 'length' && framing.length > limit && !bodiless) {
       this.#fail('response-too-large', `${framing.length} bytes in one piece`)
-      return
+      return undefined
     }
     outgoing.removeHeader('connection')
-    const fault = writeHead(outgoing, status, statusMessage, responseHeaders(response.rawHeaders))
+    const fault = writeHead(outgoing, status, reason, responseHeaders(headers))
     if (fault !== undefined) {
       this.#fail('malformed', fault)
-      return
+      return undefined
     }
     this.#settle({ kind: 'answered', status })
+    this.#headAlone = framing.kind !== 'length'
+    if (bodiless) return { kind: 'none' }
+    return framing.kind === 'none' ? { kind: 'close' } : framing
+  }
+
+  data(chunk: Buffer, last: boolean): void {
+    const { outgoing } = this.#job
+    this.#headAlone = false
+    if (last) outgoing.end(chunk)
+    else if (!outgoing.write(chunk) && !this.#paused) {
+      this.#paused = true
+      this.#exchange?.pause()
+      const goOn = this.#guarded(() => {
+        this.#paused = false
+        this.#exchange?.resume()
+      })
+      outgoing.once('drain', goOn)
+    }
+  }
+
+  settled(): void {
+    if (this.#switching) this.#switch(this.#switching)
     // What has no length may be long in coming: its head must not wait for the first byte.
-    if (framing.kind !== 'length') outgoing.flushHeaders()
-    response.on(
-      'error',
-      this.#guarded(() => this.#cut()),
-    )
-    response.on(
-      'end',
-      this.#guarded(() => this.#whole(response)),
-    )
-    response.on(
-      'close',
-      this.#guarded(() => {
-        if (!response.complete) this.#cut()
-      }),
-    )
-    response.pipe(outgoing)
+    if (!this.#headAlone) return
+    this.#headAlone = false
+    this.#job.outgoing.flushHeaders()
   }
 
   /** The answer is whole; what is still being uploaded is read and forgotten, so that the caller gets to read it. */
-  #whole(response: IncomingMessage): void {
+  end(raw: RawHeaders): void {
     const { incoming, outgoing } = this.#job
-    const trailers = pairs(response.rawTrailers).filter(([name]) => !HOP_BY_HOP.has(name.toLowerCase()))
-    if (trailers.length > 0) outgoing.addTrailers(trailers)
+    this.#headAlone = false
+    const exchange = this.#exchange
+    this.#exchange = undefined
+    if (!outgoing.writableEnded) {
+      const trailers = pairs(raw).filter(([name]) => !HOP_BY_HOP.has(name.toLowerCase()))
+      if (trailers.length > 0) outgoing.addTrailers(trailers)
+      outgoing.end()
+    }
     if (!this.#body || incoming.readableEnded) return
-    if (this.#request) incoming.unpipe(this.#request)
+    // Whoever still has a request to send cannot be given the next one.
+    exchange?.destroy()
     incoming.resume()
   }
 
-  /** The server changes the protocol: from here on bytes go both ways. */
-  #switch(response: IncomingMessage, upstream: Duplex, head: Buffer): void {
-    const { incoming, outgoing, upgrade, responseHeaders } = this.#job
-    const protocol = response.headers.upgrade?.toLowerCase()
-    if (!upgrade || protocol !== 'websocket' || this.#settled) {
-      upstream.on(
-        'error',
-        this.#guarded(() => {}),
-      )
-      upstream.destroy()
-      this.#fail('malformed', 'a change of protocol that nobody asked for')
+  failed({ kind, detail, stale }: ExchangeFailure): void {
+    if (this.#settled) {
+      this.#cut()
       return
     }
+    const repeatable = !this.#body && IDEMPOTENT.has(this.#job.incoming.method ?? '')
+    // A kept connection that was closed at the moment of sending: the server never saw the request.
+    if (stale && repeatable) this.send(true)
+    else this.#fail(kind, detail)
+  }
+
+  fault(error: unknown): void {
+    this.#fault(error)
+  }
+
+  /** The server changes the protocol: from here on bytes go both ways. */
+  #switch(head: AnswerHead): void {
+    const { incoming, outgoing, upgrade, responseHeaders } = this.#job
+    this.#switching = undefined
+    if (!upgrade || !this.#exchange) return
     const { socket } = upgrade
+    const { socket: upstream, rest } = this.#exchange.detach()
+    this.#exchange = undefined
     const lines = ['HTTP/1.1 101 Switching Protocols']
-    const headers = responseHeaders(response.rawHeaders)
-    headers.push('Connection', 'Upgrade', 'Upgrade', 'websocket')
+    const headers = [...responseHeaders(head.headers), 'Connection', 'Upgrade', 'Upgrade', 'websocket']
     for (const [name, value] of pairs(headers)) lines.push(`${name}: ${value}`)
     this.#settle({ kind: 'answered', status: 101 })
-    this.#request = undefined
     outgoing.detachSocket(incoming.socket)
 
     const end = this.#guarded(() => {
@@ -323,22 +309,10 @@ class Passing {
     }
     this.#endUpgraded = end
     socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
-    if (head.length > 0) socket.write(head)
+    if (rest.length > 0) socket.write(rest)
     if (upgrade.head.length > 0) upstream.write(upgrade.head)
     upstream.pipe(socket)
     socket.pipe(upstream)
-  }
-
-  #broken(request: ClientRequest, error: Error & { readonly code?: string }): void {
-    // An answer that has begun tells its own end; an older attempt's end is no news.
-    if (request !== this.#request || this.#settled) return
-    const { code = '' } = error
-    const gone = code === 'ECONNRESET' || code === 'EPIPE' || code === 'ERR_SOCKET_CLOSED'
-    const repeatable = !this.#body && IDEMPOTENT.has(this.#job.incoming.method ?? '')
-    if (code.startsWith('HPE_')) this.#fail('malformed', error.message)
-    // A pooled connection that was closed at the moment of sending: the server never saw the request.
-    else if (gone && request.reusedSocket && repeatable) this.send(true)
-    else this.#fail(gone ? 'died' : 'unreachable', code || error.message)
   }
 
   #fail(failure: Failure, detail: string): void {
@@ -353,24 +327,24 @@ class Passing {
   /** Nobody waits for this request any more. */
   #stop(): void {
     this.#stopTimer()
-    const { incoming } = this.#job
-    if (this.#request) incoming.unpipe(this.#request)
-    this.#request?.destroy()
-    incoming.resume()
+    this.#exchange?.destroy()
+    this.#exchange = undefined
+    this.#job.incoming.resume()
   }
 
   /** A broken answer must not look like a whole one: the caller's connection is cut. */
   #cut(): void {
     if (this.#settled !== 'answered') return
     this.#endUpgraded?.()
-    this.#request?.destroy()
+    this.#exchange?.destroy()
+    this.#exchange = undefined
     this.#job.outgoing.destroy()
   }
 
   #settle(outcome: Outcome): void {
     if (this.#settled) return
     this.#settled = outcome.kind
-    this.#telling.resolve(outcome)
+    this.#report.resolve(outcome)
   }
 
   #guarded<A extends readonly unknown[]>(work: (...args: A) => void): (...args: A) => void {
@@ -380,16 +354,20 @@ class Passing {
   /** A fault of our own: whoever asked answers for it, or, where an answer has begun, it is cut. */
   #fault(error: unknown): void {
     if (this.#settled) {
-      this.#telling.log(`fault: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+      this.#report.log(`fault: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
       this.#cut()
       return
     }
     this.#settled = 'fault'
-    this.#telling.reject(error)
+    this.#report.reject(error)
     this.#stop()
   }
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+function isWebSocket(raw: RawHeaders): boolean {
+  return pairs(raw).some(
+    ([name, value]) => name.toLowerCase() === 'upgrade' && value.toLowerCase() === 'websocket',
+  )
 }
+
+function ignore(): void {}

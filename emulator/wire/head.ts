@@ -1,13 +1,30 @@
 /** Heads of answers that somebody else made: a container, another server. What HTTP cannot say is never half written. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
+import type { AnswerHead } from './answer-reader.ts'
 import { type Framing, framingOf, type Malformed } from './framing.ts'
 import type { RawHeaders } from './raw-headers.ts'
 
+/** A target as it may stand in a request's first line. */
+const TARGET = /^[\x21-\x7e\x80-\xff]+$/
+/** What would end a line, and begin another one. */
+const LINE_BREAK = /[\r\n\0]/
+
+/** The head of a request, as it is sent; undefined where that would be another request than the one meant. */
+export function requestHead(method: string, target: string, headers: RawHeaders): string | undefined {
+  if (!TARGET.test(target)) return undefined
+  let head = `${method} ${target} HTTP/1.1\r\n`
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    const value = headers[index + 1] ?? ''
+    if (LINE_BREAK.test(value)) return undefined
+    head += `${headers[index]}: ${value}\r\n`
+  }
+  return `${head}\r\n`
+}
+
 /** How a final answer is framed. What is no final answer, or says two things about its length, is malformed. */
-export function answerFraming(response: IncomingMessage): Framing | Malformed {
-  const { statusCode: status = 0, rawHeaders, httpVersion } = response
-  if (status < 200 || status > 999) return { kind: 'malformed', fault: `the status is ${status}` }
-  const framing = framingOf(rawHeaders, httpVersion)
+export function answerFraming({ status, headers, version }: AnswerHead): Framing | Malformed {
+  if (status < 200) return { kind: 'malformed', fault: `the status is ${status}` }
+  const framing = framingOf(headers, version)
   // RFC 9110 8.6: a client that believed the length would wait for what never comes.
   if (status === 204 && framing.kind !== 'none' && framing.kind !== 'malformed')
     return { kind: 'malformed', fault: 'a 204, which has no body, says how long its body is' }
