@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { end } from './peers.ts'
 
-export const CALLER = 'orders-sa@demo-project.iam.gserviceaccount.com'
+const CALLER = 'orders-sa@demo-project.iam.gserviceaccount.com'
 const NUMBER = '123456789012'
 const MAIN = new URL('../emulator/main.ts', import.meta.url).pathname
 
@@ -62,7 +62,7 @@ export async function emulator(upstream: string, flags: readonly string[] = []):
 }
 
 /** Without settings that the caller's own environment may have. */
-export function plainEnvironment(): Record<string, string | undefined> {
+function plainEnvironment(): Record<string, string | undefined> {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('INVOKER_')))
 }
 

@@ -8,7 +8,7 @@ export interface Peer {
   close(): Promise<void>
 }
 
-export const GREETING = 'Hello from the receiving service!\n'
+const GREETING = 'Hello from the receiving service!\n'
 
 /** A bare Bun server: what any service costs at least. */
 export async function hello(): Promise<Peer> {

@@ -1,6 +1,6 @@
 /** The clients, and how each of their programs is made ready. */
 import { join } from 'node:path'
-import { installed, Missing, pathOf, run, type Tool } from './install.ts'
+import { CommandFailed, installed, Missing, pathOf, run, type Tool } from './install.ts'
 import type { Way } from './steps.ts'
 
 export interface Client {
@@ -210,7 +210,7 @@ async function prepareRuby(): Promise<Program> {
   const home = await installed('ruby', [list, script], (part) =>
     run(['bash', script, list, part], folder),
   ).catch((error: unknown) => {
-    throw error instanceof Error && error.message.includes(GONE)
+    throw error instanceof CommandFailed && error.output.includes(GONE)
       ? new Missing(
           `Debian no longer has a version that conformance/ruby/packages.txt names: ${error.message}`,
         )

@@ -11,6 +11,17 @@ export class Missing extends Error {
   readonly code = 'ERR_MISSING'
 }
 
+/** A command that failed. */
+export class CommandFailed extends Error {
+  readonly code = 'ERR_COMMAND_FAILED'
+  /** The end of what it wrote. */
+  readonly output: string
+  constructor(command: readonly string[], exitCode: number, output: string) {
+    super(`${command.join(' ')} ended with ${exitCode}:\n${output}`)
+    this.output = output
+  }
+}
+
 /** A command, and what it comes with. */
 export interface Tool {
   readonly command: string
@@ -55,7 +66,7 @@ export async function run(
   })
   const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
   const code = await child.exited
-  if (code !== 0) throw new Error(`${command.join(' ')} ended with ${code}:\n${`${out}${err}`.slice(-TAIL)}`)
+  if (code !== 0) throw new CommandFailed(command, code, `${out}${err}`.slice(-TAIL))
   return out
 }
 

@@ -1,10 +1,10 @@
 /** For tests: a compose file of the examples, brought up as it stands. */
 import { fileURLToPath } from 'node:url'
 
-export const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 /** Runs a command of Docker's, and resolves with what it said. Rejects when it fails. */
-export async function docker(args: readonly string[], env: Record<string, string> = {}): Promise<string> {
+async function docker(args: readonly string[], env: Record<string, string> = {}): Promise<string> {
   const child = Bun.spawn(['docker', ...args], {
     cwd: ROOT,
     env: { ...process.env, DOCKER_BUILDKIT: '1', ...env },

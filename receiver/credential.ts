@@ -7,7 +7,7 @@ export interface Credential {
 }
 
 /** facts 1.5: what Cloud Run writes in place of the signature of a token that it has verified. */
-export const SIGNATURE_REMOVED = 'SIGNATURE_REMOVED_BY_GOOGLE'
+const SIGNATURE_REMOVED = 'SIGNATURE_REMOVED_BY_GOOGLE'
 
 /** Undefined when the request carries none. Where both headers are there only `X-Serverless-Authorization` counts, good or bad. */
 export function credentialOf(headers: Headers): Credential | undefined {

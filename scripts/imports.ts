@@ -27,7 +27,7 @@ export function readImports(root: string): ImportGraph {
 }
 
 /** @param file relative to the root; decides the language and what `./` means */
-export function importsOf(file: string, source: string): readonly Import[] {
+function importsOf(file: string, source: string): readonly Import[] {
   const parsed = parseSync(file, source)
   const broken = parsed.errors[0]
   if (broken !== undefined) throw new Error(`${file} cannot be parsed: ${broken.message}`)

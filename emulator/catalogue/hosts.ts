@@ -42,7 +42,7 @@ export function productAt(catalogue: Catalogue, host: string): Declaration | und
   return matcher(catalogue, ({ hosts, refused = [] }) => [...hosts, ...refused])(host)
 }
 
-export function isApiHost(host: string): boolean {
+function isApiHost(host: string): boolean {
   return host === APIS || host.endsWith(`.${APIS}`)
 }
 

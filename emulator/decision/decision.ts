@@ -78,7 +78,7 @@ export interface Decision {
 export type ExplainedDecision = Decision & { readonly why: string }
 
 /** The check that decided: the first that failed, or undefined when the request was let through. */
-export function failedCheck(decision: Pick<Decision, 'checks'>): Check | undefined {
+function failedCheck(decision: Pick<Decision, 'checks'>): Check | undefined {
   return decision.checks.find((check) => !check.passed)
 }
 

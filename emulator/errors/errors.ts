@@ -26,6 +26,8 @@ export const FAULTS = {
   ERR_NO_SERVICE: 'user',
   /** A program of this machine that is missing, or that failed. */
   ERR_PROGRAM: 'user',
+  /** Sources that cannot be made into an image. */
+  ERR_BUILD: 'user',
   /** Something took longer than it may. */
   ERR_TIMEOUT: 'user',
   /** One of Google's APIs refused. */

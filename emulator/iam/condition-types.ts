@@ -19,7 +19,7 @@ import {
 export type Expression = NonNullable<ReturnType<typeof parse>['expr']>
 
 /** Why an expression has no type. The message is CEL's own. */
-export class TypeTrouble extends Error {}
+class TypeTrouble extends Error {}
 
 const { BOOL, BYTES, DOUBLE, DYN, INT, NULL, STRING, TYPE, UINT } = CelScalar
 const TIMESTAMP = objectType('google.protobuf.Timestamp')

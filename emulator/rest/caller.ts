@@ -119,7 +119,7 @@ export function accountPolicies(state: CallerState, account: ServiceAccount): re
   ]
 }
 
-export function accountResource({ projectId, email }: ServiceAccount): string {
+function accountResource({ projectId, email }: ServiceAccount): string {
   return `//iam.googleapis.com/projects/${projectId}/serviceAccounts/${email}`
 }
 

@@ -7,6 +7,7 @@
 import { Readable } from 'node:stream'
 import type Docker from 'dockerode'
 import { z } from 'zod'
+import { type ErrorDetails, InvokerError } from '../errors/errors.ts'
 import { BuildProgress } from './build-progress.ts'
 import { isRefusal, localImage, reasonOf } from './docker-engine.ts'
 
@@ -32,8 +33,10 @@ export interface BuiltImage {
 }
 
 /** The sources could not be made into an image. The message is the builder's last word. */
-export class BuildError extends Error {
-  readonly code = 'ERR_BUILD'
+export class BuildError extends InvokerError {
+  constructor(sentence: string, details?: ErrorDetails) {
+    super('ERR_BUILD', sentence, details)
+  }
 }
 
 /** @throws {BuildError} for what is wrong with the sources; other errors when the engine does not answer */

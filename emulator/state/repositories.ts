@@ -18,7 +18,7 @@ export interface Repository {
 }
 
 /** By name. */
-export const repositories: CollectionDeclaration<Repository> = {
+const repositories: CollectionDeclaration<Repository> = {
   name: 'repositories',
   survivesReset: false,
   survivesRestart: true,

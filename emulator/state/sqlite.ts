@@ -50,7 +50,7 @@ export function openWithBun(file: string): Sqlite {
   }
 }
 
-export function openWithNode(file: string): Sqlite {
+function openWithNode(file: string): Sqlite {
   const { DatabaseSync }: typeof import('node:sqlite') = require('node:sqlite')
   const db = new DatabaseSync(file)
   return {

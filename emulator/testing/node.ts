@@ -3,6 +3,7 @@
  *
  * @module
  */
+export { type ErrorCode, type Fault, InvokerError } from '../errors/errors.ts'
 export type * from './cloud-run.ts'
 export { CloudRunEmulatorContainer, StartedCloudRunEmulatorContainer } from './container.ts'
 export { connectEmulator } from './running.ts'

@@ -4,7 +4,7 @@ import { SignJWT } from 'jose'
 import { seconds } from './clock.ts'
 import { type KeyRing, TOKEN_LIFE } from './keys.ts'
 
-export const ISSUER = 'https://accounts.google.com'
+const ISSUER = 'https://accounts.google.com'
 
 /** Whom a token is for. */
 export interface TokenSubject {

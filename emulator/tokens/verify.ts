@@ -11,7 +11,7 @@ import { type JsonMembers, readJwt, readMembers } from './jwt.ts'
 import { type KeyRing, TOKEN_LIFE } from './keys.ts'
 
 /** Google writes its issuer in two ways. Verifiers must take both. */
-export const ISSUERS: readonly string[] = ['https://accounts.google.com', 'accounts.google.com']
+const ISSUERS: readonly string[] = ['https://accounts.google.com', 'accounts.google.com']
 /** What Google's front end forgives between clocks; not documented for Cloud Run, so: none before, none after. Seconds. */
 const SKEW = 0
 

@@ -85,7 +85,7 @@ export function createSubjectTokenVerifier({ log }: SubjectTokenOptions) {
 }
 
 /** The audiences that a provider takes: its list, or, without one, its own name (IAM's reference). */
-export function allowedAudiences({ name, oidc }: WorkloadIdentityPoolProvider): readonly string[] {
+function allowedAudiences({ name, oidc }: WorkloadIdentityPoolProvider): readonly string[] {
   if (oidc.allowedAudiences.length > 0) return oidc.allowedAudiences
   return [`//iam.googleapis.com/${name}`, `https://iam.googleapis.com/${name}`]
 }

@@ -9,7 +9,7 @@ import { State } from '../../state/state.ts'
 import { mintUniqueId } from '../../tokens/mint.ts'
 import { createMetadata } from './metadata.ts'
 
-export const START = Date.UTC(2026, 0, 1)
+const START = Date.UTC(2026, 0, 1)
 export const COMPUTE = '123456789012-compute@developer.gserviceaccount.com'
 export const CALLER = 'calling-service-sa@demo-project.iam.gserviceaccount.com'
 

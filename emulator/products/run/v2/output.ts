@@ -76,7 +76,7 @@ export function revisionToV2(revision: Revision) {
   } satisfies run_v2.Schema$GoogleCloudRunV2Revision
 }
 
-export function v2Name({ project, region, name }: Pick<Service, 'project' | 'region' | 'name'>): string {
+function v2Name({ project, region, name }: Pick<Service, 'project' | 'region' | 'name'>): string {
   return `projects/${project}/locations/${region}/services/${name}`
 }
 
