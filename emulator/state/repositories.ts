@@ -18,7 +18,7 @@ export interface Repository {
 }
 
 /** By name. */
-const repositories: CollectionDeclaration<Repository> = {
+export const repositories: CollectionDeclaration<Repository> = {
   name: 'repositories',
   survivesReset: false,
   survivesRestart: true,
