@@ -31,6 +31,7 @@ const ABOUT: Readonly<Record<string, string>> = {
   'emulator/rest': "how Google's APIs are spoken",
   'emulator/runtime': 'how a revision comes to run',
   'emulator/state': 'what is kept, typed',
+  'emulator/wire': 'HTTP/1.1 itself',
   'emulator/iam': 'who may, and why not: pure',
   'emulator/tokens': 'keys, minting, verifying',
   'emulator/decision': 'what was found out about a request',
