@@ -2,10 +2,9 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { buf as crc32c } from 'crc-32/crc32c.js'
-import type { Policy } from '../iam/policy.ts'
+import { type BucketSettings, googlesBucket, projectBucket } from './buckets.ts'
 import type { Collection } from './collection.ts'
 import { type Bytes, type Contents, contentsInFolder, contentsInMemory, newContentKey } from './contents.ts'
-import { newPolicy } from './new-policy.ts'
 import type { Stored, Timed } from './parts.ts'
 import {
   type Bucket,
@@ -67,21 +66,8 @@ export class ObjectStore {
   }
 
   /** Makes a bucket with the policy that Google gives to a new one of a project. */
-  createBucket(
-    name: string,
-    project: string,
-    wishes: { location?: string; storageClass?: string; uniformAccess?: boolean; labels?: Bucket['labels'] },
-  ): Bucket {
-    const bucket: Bucket = {
-      name,
-      project,
-      location: wishes.location?.toUpperCase() ?? 'US',
-      storageClass: wishes.storageClass?.toUpperCase() ?? 'STANDARD',
-      uniformAccess: wishes.uniformAccess ?? false,
-      labels: wishes.labels ?? {},
-      timeCreated: this.#now(),
-      policy: newPolicy(projectPrivate(project)),
-    }
+  createBucket(name: string, project: string, settings: BucketSettings): Bucket {
+    const bucket = projectBucket(name, project, settings, this.#now())
     this.buckets.put(name, bucket)
     return bucket
   }
@@ -90,16 +76,7 @@ export class ObjectStore {
   googleBucket(name: string, project: string): Bucket {
     const known = this.buckets.get(name)
     if (known) return known
-    const readers = ['projectViewer', 'projectEditor', 'projectOwner'].map((kind) => `${kind}:${project}`)
-    const bucket: Bucket = {
-      name,
-      location: 'US',
-      storageClass: 'STANDARD',
-      uniformAccess: true,
-      labels: {},
-      timeCreated: this.#now(),
-      policy: newPolicy([{ role: 'roles/storage.objectViewer', members: readers }]),
-    }
+    const bucket = googlesBucket(name, project, this.#now())
     this.buckets.put(name, bucket)
     return bucket
   }
@@ -157,8 +134,8 @@ export class ObjectStore {
     return grown
   }
 
-  startUpload(wishes: Pick<Upload, 'bucket' | 'name' | 'attributes' | 'conditions'>): Upload {
-    const upload = { ...wishes, id: newContentKey(), content: newContentKey(), timeCreated: this.#now() }
+  startUpload(asked: Pick<Upload, 'bucket' | 'name' | 'attributes' | 'conditions'>): Upload {
+    const upload = { ...asked, id: newContentKey(), content: newContentKey(), timeCreated: this.#now() }
     this.#uploads.put(upload.id, upload)
     return upload
   }
@@ -254,18 +231,6 @@ export function showCrc32c(sum: number): string {
   const bytes = Buffer.alloc(4)
   bytes.writeUInt32BE(sum)
   return bytes.toString('base64')
-}
-
-/** Google's default: whoever has a basic role on the project has it on its buckets, and on what lies in them. */
-function projectPrivate(project: string): Policy['bindings'] {
-  const editors = [`projectEditor:${project}`, `projectOwner:${project}`]
-  const viewers = [`projectViewer:${project}`]
-  return [
-    { role: 'roles/storage.legacyBucketOwner', members: editors },
-    { role: 'roles/storage.legacyBucketReader', members: viewers },
-    { role: 'roles/storage.legacyObjectOwner', members: editors },
-    { role: 'roles/storage.legacyObjectReader', members: viewers },
-  ]
 }
 
 function checkSums(wanted: WriteConditions, sums: { readonly md5: string; readonly crc32c: number }): void {
