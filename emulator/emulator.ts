@@ -8,6 +8,7 @@ import { aliasesOf, directoryOf } from './catalogue/hosts.ts'
 import { Google } from './client/google.ts'
 import { type Config, type ConfigInput, configure } from './config.ts'
 import { createControl } from './control/control.ts'
+import { cut } from './decision/cut.ts'
 import { InvokerError, isError, reasonOf } from './errors/errors.ts'
 import { listeningError } from './errors/listening.ts'
 import { isGateway, isLoopback } from './front/addresses.ts'
@@ -53,6 +54,8 @@ const authorities: CollectionDeclaration<KeptAuthority> = {
 
 /** How often it is looked whether a signing key has served its time. Milliseconds. */
 const ROTATION_CHECK = 60_000
+/** Long enough for the trace of a fault. Characters. */
+const LONGEST_LINE = 8192
 
 export interface EmulatorOptions {
   readonly clock?: Clock
@@ -95,7 +98,9 @@ export async function startEmulator(
   input: ConfigInput = {},
   options: EmulatorOptions = {},
 ): Promise<Emulator> {
-  const { repeat = systemRepeat, log = () => {}, catalogue = everything } = options
+  const { repeat = systemRepeat, catalogue = everything } = options
+  // Callers make part of a line, and say how long it is.
+  const log = (line: string) => options.log?.(cut(line, LONGEST_LINE))
   const time = adjustableClock(options.clock ?? systemClock)
   const clock = time.now
   const config = configure(input)

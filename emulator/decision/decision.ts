@@ -77,6 +77,14 @@ export interface Decision {
 /** A decision as it is shown: with the one line that says why. */
 export type ExplainedDecision = Decision & { readonly why: string }
 
+/** What it takes to keep one, about: two bytes a character of what differs between them. Bytes. */
+export function weightOf({ host, path, checks }: Decision): number {
+  let characters = host.length + path.length
+  for (const { expected, actual, mend } of checks)
+    characters += expected.length + actual.length + (mend?.length ?? 0)
+  return 1024 + 2 * characters
+}
+
 /** The check that decided: the first that failed, or undefined when the request was let through. */
 function failedCheck(decision: Pick<Decision, 'checks'>): Check | undefined {
   return decision.checks.find((check) => !check.passed)

@@ -1,5 +1,6 @@
 /** A head that came in, read once: what was asked for, of which host, where it ends; or why it is no request. */
 import type { IncomingMessage } from 'node:http'
+import { copyOf } from '../decision/cut.ts'
 import { type Framing, framingOf, hasBody, type Malformed } from '../wire/framing.ts'
 import { canonicalAddress, canonicalHost } from './addresses.ts'
 import type { FrontRequest, Peer } from './request.ts'
@@ -33,7 +34,8 @@ export function readRequest(incoming: IncomingMessage, peer: Peer, standsFor?: S
   const authority = absolute?.[2] ?? (connect ? url : (incoming.headers.host ?? 'localhost'))
   const [, name, digits] = AUTHORITY.exec(authority) ?? []
   const port = digits === undefined ? undefined : Number(digits)
-  const host = standsFor?.host ?? (name && canonicalHost(name))
+  // A copy, where it was cut out of a whole URL: decisions keep it.
+  const host = standsFor?.host ?? (name && canonicalHost(absolute ? copyOf(name) : name))
   if (!host || (port !== undefined && (port < 1 || port > 65_535))) return malformed('the host is no host')
   const rest = absolute ? (absolute[3] ?? '') : connect ? '/' : url
   return {

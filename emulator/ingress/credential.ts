@@ -1,4 +1,5 @@
 /** Which credential a request carries (facts 1.1, 1.5). */
+import { copyOf } from '../decision/cut.ts'
 import type { Check } from '../decision/decision.ts'
 import type { RawHeaders } from '../wire/raw-headers.ts'
 
@@ -76,7 +77,7 @@ function describe(value: string, spelled: string): string {
     return rest.length === 0 ? 'Bearer without a token' : 'Bearer with something that is not one token'
   }
   const known = /^(basic|digest|negotiate|token|oauth|aws4-hmac-sha256|hoba|mutual|dpop)$/i.test(scheme)
-  return known && rest.length > 0 ? `the scheme ${scheme}` : 'no scheme that Cloud Run takes'
+  return known && rest.length > 0 ? `the scheme ${copyOf(scheme)}` : 'no scheme that Cloud Run takes'
 }
 
 function passed(spelled: string): Check {

@@ -1,5 +1,6 @@
 /** What is kept of a request: one `Decision`, and the line Cloud Logging would have. */
-import type { Decision } from '../decision/decision.ts'
+import { copyOf, cut } from '../decision/cut.ts'
+import type { Caller, Check, Decision } from '../decision/decision.ts'
 import type { FrontExchange } from '../front/request.ts'
 import type { Decisions, Logs } from '../state/parts.ts'
 import type { Revision } from '../state/resources.ts'
@@ -31,13 +32,13 @@ export function recordDecision(
     ...(service && { service: service.name, project: service.project, region: service.region }),
     ...(revision && { revision: revision.name }),
     method: exchange.incoming.method ?? 'GET',
-    host: exchange.host,
-    path,
+    host: cut(exchange.host, LONGEST),
+    path: keptPath(path, exchange),
     allowed,
     status,
-    ...(caller && { caller }),
+    ...(caller && { caller: shortenedCaller(caller) }),
     ...(binding && { binding }),
-    checks,
+    checks: shortenedChecks(checks),
     ...(log !== undefined && { log }),
   }
   state.decisions.add(decision)
@@ -50,10 +51,44 @@ export function recordDecision(
     textPayload: log,
     httpRequest: {
       requestMethod: decision.method,
-      requestUrl: `${exchange.scheme}://${exchange.host}${path}`,
+      requestUrl: `${exchange.scheme}://${decision.host}${decision.path}`,
       status,
       remoteIp: exchange.peer.address,
       protocol: `HTTP/${exchange.incoming.httpVersion}`,
     },
   })
+}
+
+/** The most that is kept of one text of a caller's: longer than any path or audience that is meant. Characters. */
+const LONGEST = 1024
+
+/** A path that was cut out of a longer target would keep the whole of it in memory. */
+function keptPath(path: string, { incoming: { url } }: FrontExchange): string {
+  return path.length === url?.length ? cut(path, LONGEST) : copyOf(cut(path, LONGEST))
+}
+
+function shortenedCaller({ member, email, subject }: Caller): Caller {
+  return {
+    member: cut(member, LONGEST),
+    ...(email !== undefined && { email: cut(email, LONGEST) }),
+    ...(subject !== undefined && { subject: cut(subject, LONGEST) }),
+  }
+}
+
+/** Most checks are the same objects for every request, and as short as they are written. */
+function shortenedChecks(checks: readonly Check[]): readonly Check[] {
+  return checks.some(isLong) ? checks.map((check) => (isLong(check) ? shortenedCheck(check) : check)) : checks
+}
+
+function isLong({ expected, actual, mend }: Check): boolean {
+  return expected.length > LONGEST || actual.length > LONGEST || (mend?.length ?? 0) > LONGEST
+}
+
+function shortenedCheck({ expected, actual, mend, ...check }: Check): Check {
+  return {
+    ...check,
+    expected: cut(expected, LONGEST),
+    actual: cut(actual, LONGEST),
+    ...(mend !== undefined && { mend: cut(mend, LONGEST) }),
+  }
 }

@@ -1,5 +1,6 @@
 /** The trace that a request belongs to: the caller's when it named one, else a new one (facts 1.5, 6.5). */
 import type { IncomingHttpHeaders } from 'node:http'
+import { copyOf } from '../decision/cut.ts'
 
 export interface Trace {
   /** 32 lower-case hex digits. */
@@ -23,7 +24,14 @@ export function traceOf(headers: IncomingHttpHeaders, randomHex: (bytes: number)
   if (w3c) {
     const [, version = '', id = '', parent = '', flags = '', more] = w3c
     const valid = version !== 'ff' && !(version === '00' && more) && !ZEROS.test(id) && !ZEROS.test(parent)
-    if (valid) return { id, span, sampled: (Number.parseInt(flags, 16) & 1) === 1, keepState: true }
+    // A later version may be of any length, and all of it stays in memory with its part.
+    if (valid)
+      return {
+        id: more ? copyOf(id) : id,
+        span,
+        sampled: (Number.parseInt(flags, 16) & 1) === 1,
+        keepState: true,
+      }
   }
   const [, id, options] = (typeof context === 'string' ? GOOGLE.exec(context) : undefined) ?? []
   if (id && !ZEROS.test(id)) return { id: id.toLowerCase(), span, sampled: options !== '0', keepState: false }

@@ -2,12 +2,15 @@
 import type { Hono } from 'hono'
 import { productAt } from '../catalogue/hosts.ts'
 import type { Catalogue } from '../catalogue/product.ts'
+import { cut } from '../decision/cut.ts'
 import type { RoomEnv } from '../front/request.ts'
 import { ApiError } from './errors.ts'
 import { type Log, reply } from './route.ts'
 
 /** Requests that are named in the log once; more than these are somebody's scan. */
 const MOST_UNSERVED = 1000
+/** The most of one that is said again and kept. Characters. */
+const LONGEST = 512
 
 export function answerFaults(app: Hono<RoomEnv>, log: Log): void {
   app.onError(function answer(error, context) {
@@ -25,7 +28,7 @@ export function answerUnserved(app: Hono<RoomEnv>, catalogue: Catalogue, log: Lo
   app.notFound(function answer(context) {
     const { method, path } = context.req
     const { host } = context.env
-    const asked = `${method} ${path}`
+    const asked = cut(`${method} ${path}`, LONGEST)
     if (logged.size < MOST_UNSERVED && !logged.has(asked)) {
       logged.add(asked)
       log(`${asked} on ${host} is not served`)

@@ -1,5 +1,5 @@
 /** Everything that the emulator remembers, and the first contents of an empty one. */
-import type { Decision } from '../decision/decision.ts'
+import { type Decision, weightOf } from '../decision/decision.ts'
 import type { Directory } from '../iam/question.ts'
 import type { Roles } from '../iam/roles.ts'
 import type { Clock } from '../tokens/clock.ts'
@@ -48,6 +48,7 @@ export interface StateOptions extends Place {
 
 /** Google's hour for access tokens, in milliseconds. */
 const ACCESS_TOKEN_LIFE = 3_600_000
+const MIB = 1024 * 1024
 /** How often expired ones are looked for. Milliseconds. */
 const SWEEP_INTERVAL = 60_000
 
@@ -96,9 +97,9 @@ export class State
   readonly authorizationCodes: Collection<AuthorizationCode>
   readonly refreshTokens: Collection<RefreshToken>
   /** What the front door decided, newest last. */
-  readonly decisions = new Ring<Decision>(1000)
+  readonly decisions = new Ring<Decision>({ size: 1000, bytes: 16 * MIB, weigh: weightOf })
   /** What services and the platform logged, newest last. */
-  readonly logs = new Ring<LogEntry>(10_000)
+  readonly logs = new Ring<LogEntry>({ size: 10_000, bytes: 64 * MIB, weigh: weightOfEntry })
   readonly keys: KeyRing
   readonly #options: StateOptions
   #lastSweep = Number.NEGATIVE_INFINITY
@@ -245,4 +246,14 @@ export class State
       })
     })
   }
+}
+
+/** What it takes to keep one, about: two bytes a character. */
+function weightOfEntry({ textPayload = '', jsonPayload, httpRequest }: LogEntry): number {
+  const payloads = [jsonPayload, httpRequest].filter((payload) => payload !== undefined)
+  const characters = payloads.reduce(
+    (sum, payload) => sum + JSON.stringify(payload).length,
+    textPayload.length,
+  )
+  return 512 + 2 * characters
 }

@@ -4,6 +4,7 @@
  * Algorithm and key come from us, never from the token: `jku`, `x5u`, `x5c` and `jwk` headers are not looked at.
  */
 import { compactVerify, errors } from 'jose'
+import { copyOf } from '../decision/cut.ts'
 import type { Check, CheckName } from '../decision/decision.ts'
 import { type IdTokenClaims, readIdTokenClaims } from './claims.ts'
 import { seconds } from './clock.ts'
@@ -35,6 +36,8 @@ interface Signed {
 }
 
 const REMEMBERED = 1024
+/** Longer tokens than any that is meant are checked anew each time: a caller says how long its audience is. Characters. */
+const LONGEST_REMEMBERED = 8192
 const AS_ISSUED = 'Send the token exactly as it was issued.'
 
 /** Verifies ID tokens against one key ring. Signatures already checked are remembered; times and audience are checked at every call. */
@@ -66,9 +69,10 @@ export class IdTokenVerifier {
     // A remembered signature holds only while its key does.
     if (known?.kid && this.#ring.find(known.kid, now)) return known
     const signed = await checkSignature(token, now, this.#ring)
-    if (signed.claims) {
+    if (signed.claims && token.length <= LONGEST_REMEMBERED) {
       if (this.#signed.size >= REMEMBERED) this.#signed.delete(this.#signed.keys().next().value ?? '')
-      this.#signed.set(token, signed)
+      // A copy: the token was cut out of a header, which may be longer.
+      this.#signed.set(copyOf(token), signed)
     }
     return signed
   }

@@ -11,6 +11,8 @@ type TokenState = Read<AccessTokens & SigningKeys & Timed>
 const EARLY = 5 * 60_000
 /** More audiences than any workload calls; the longest unused goes first. */
 const CACHED = 1000
+/** Longer keys than any workload's are not kept: a caller says how long its audience is. Characters. */
+const LONGEST_KEY = 4096
 
 export interface IdTokenQuery {
   /** Whoever asks: a token of one instance is never handed to another. */
@@ -70,6 +72,7 @@ function isPublished(state: TokenState, token: string): boolean {
 }
 
 function remember<T>(cache: Map<string, T>, key: string, value: T): T {
+  if (key.length > LONGEST_KEY) return value
   cache.delete(key)
   cache.set(key, value)
   const [oldest] = cache.keys()
