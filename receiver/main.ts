@@ -3,4 +3,4 @@ import { runService } from '../service/run.ts'
 import { createApp } from './app.ts'
 import { readConfig } from './config.ts'
 
-runService({ name: 'receiver', readConfig, createApp })
+await runService({ name: 'receiver', readConfig, createApp })

@@ -4,7 +4,7 @@ import { createApp } from './app.ts'
 import { readConfig } from './config.ts'
 import { googleIdTokens } from './tokens.ts'
 
-runService({
+await runService({
   name: 'sender',
   readConfig,
   createApp: (config, { logger }) => createApp(config, { logger, tokens: googleIdTokens() }),

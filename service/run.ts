@@ -24,9 +24,9 @@ export interface Service<Config extends ServiceConfig> {
 }
 
 /** Starts the service. A wrong setting ends the process: exit code 1, one line on standard error. */
-export function runService<Config extends ServiceConfig>(service: Service<Config>): void {
+export async function runService<Config extends ServiceConfig>(service: Service<Config>): Promise<void> {
   try {
-    start(service)
+    await start(service)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     console.error(`${service.name}: ${error.message}`)
@@ -34,11 +34,11 @@ export function runService<Config extends ServiceConfig>(service: Service<Config
   }
 }
 
-function start<Config extends ServiceConfig>(service: Service<Config>): void {
+async function start<Config extends ServiceConfig>(service: Service<Config>): Promise<void> {
   const config = service.readConfig(process.env)
   const { host, project, revision } = config
   const logger = createLogger({ service: config.service ?? service.name, revision, project })
-  const listener = listen(service.createApp(config, { logger }).fetch, host, config.port)
+  const listener = await listen(service.createApp(config, { logger }).fetch, host, config.port)
   logger.info({ host, port: listener.port }, `${service.name} is listening on ${host}:${listener.port}`)
   let ending = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -4,10 +4,10 @@ import { listen } from './serve.ts'
 import { connectTo } from './socket.fixture.ts'
 
 /** A listener whose requests come to `arrived` and are answered when `release` is called. */
-function held() {
+async function held() {
   const arrived = Promise.withResolvers<void>()
   const gate = Promise.withResolvers<void>()
-  const listener = listen(
+  const listener = await listen(
     async () => {
       arrived.resolve()
       await gate.promise
@@ -25,7 +25,7 @@ function held() {
 }
 
 test('draining lets the requests in flight finish, and refuses new connections', async () => {
-  const { listener, url, arrived, release } = held()
+  const { listener, url, arrived, release } = await held()
   const inFlight = fetch(url)
   await arrived
   const drained = listener.drain()
@@ -46,7 +46,7 @@ function isTaken(port: number): Promise<boolean> {
 }
 
 test('of callers that ask again and again none is cut: answers in the drain say Connection: close', async () => {
-  const listener = listen(() => new Response('finished'), '127.0.0.1', 0)
+  const listener = await listen(() => new Response('finished'), '127.0.0.1', 0)
   const asking = Promise.all(
     Array.from({ length: 64 }, async () => {
       const caller = await connectTo(listener.port)
@@ -65,7 +65,7 @@ test('of callers that ask again and again none is cut: answers in the drain say 
 })
 
 test('before the drain a connection is kept for the next request', async () => {
-  const { listener, release } = held()
+  const { listener, release } = await held()
   release()
   const caller = await connectTo(listener.port)
   for (const _ of [1, 2]) {
@@ -81,7 +81,7 @@ test.each([
 ])(
   'a body of %s that nobody reads ends with the answer, however long it would go on',
   async (_, framing, part) => {
-    const { listener, release } = held()
+    const { listener, release } = await held()
     release()
     const caller = await connectTo(listener.port)
     caller.write(`POST / HTTP/1.1\r\nHost: x\r\n${framing}\r\n\r\n`)
@@ -94,8 +94,20 @@ test.each([
   },
 )
 
+test('a caller that has closed its half of the connection gets its answer, however long that takes', async () => {
+  const { listener, arrived, release } = await held()
+  const caller = await connectTo(listener.port)
+  caller.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello')
+  caller.end()
+  await arrived
+  await Bun.sleep(50)
+  release()
+  expect(await caller.all()).toEndWith('finished')
+  await listener.drain()
+})
+
 test('draining gives up on a request that does not end', async () => {
-  const { listener, url, arrived } = held()
+  const { listener, url, arrived } = await held()
   const inFlight = fetch(url).then(
     () => 'answered',
     () => 'cut',
@@ -106,7 +118,8 @@ test('draining gives up on a request that does not end', async () => {
 })
 
 test('a port that is taken is a configuration mistake', async () => {
-  const { listener } = held()
-  expect(() => listen(() => new Response(), '127.0.0.1', listener.port)).toThrow(ConfigError)
+  const { listener } = await held()
+  const again = listen(() => new Response(), '127.0.0.1', listener.port)
+  await expect(again).rejects.toBeInstanceOf(ConfigError)
   await listener.drain()
 })

@@ -1,15 +1,17 @@
 /** Listening, and ending well: on SIGTERM the requests in flight are answered first, and their callers told to go elsewhere. */
+import { createServer, type Server } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
 import { ConfigError } from './environment.ts'
 
 /** Cloud Run kills 10 s after SIGTERM (facts 1.8); what is left is for the last log line. Milliseconds. */
 const DRAIN = 9_500
 /**
- * How long a drain goes on listening: Bun closes kept connections when it stops, and with them the requests that are on their
- * way. In this time whoever asks is answered, and told not to ask here again. Milliseconds.
+ * How long a drain goes on listening: a server that closes takes its idle connections along, and the requests that are on
+ * their way on them. In this time whoever asks is answered, and told not to ask here again. Milliseconds.
  */
 const LAST_CALL = 300
-/** Longer than any request here may take, so that a slow answer is never cut for silence. Seconds. */
-const IDLE = 120
+/** Longer than a front end keeps a connection that it may send the next request on. Milliseconds. */
+const IDLE = 120_000
 
 export interface Listener {
   readonly port: number
@@ -20,34 +22,40 @@ export interface Listener {
   drain(milliseconds?: number): Promise<boolean>
 }
 
-/** @throws {ConfigError} when the port cannot be had */
-export function listen(
+/** Rejects with {@link ConfigError} when the port cannot be had. */
+export async function listen(
   fetch: (request: Request) => Response | Promise<Response>,
   hostname: string,
   port: number,
-): Listener {
+): Promise<Listener> {
   let draining = false
-  const server = bind(
+  // Only the request: the second argument would reach Hono as the bindings of another platform.
+  const answer = getRequestListener(
     async (request) => {
       const response = await fetch(request)
       if (draining || leavesBody(request)) response.headers.set('connection', 'close')
       return response
     },
-    hostname,
-    port,
+    { overrideGlobalObjects: false },
   )
+  const server = createServer({ keepAliveTimeout: IDLE, requestTimeout: 0 }, (incoming, outgoing) => {
+    void answer(incoming, outgoing)
+  })
+  // A caller that has said all it has to say may close its half of the connection, and wait. Node's types lack this.
+  Object.assign(server, { httpAllowHalfOpen: true })
+  const bound = await bind(server, hostname, port)
   return {
-    port: server.port ?? port,
+    port: bound,
     async drain(milliseconds = DRAIN) {
       draining = true
-      const { promise: late, resolve: giveUp } = Promise.withResolvers<'late'>()
-      const timer = setTimeout(giveUp, milliseconds, 'late')
-      const stopped = Bun.sleep(Math.min(LAST_CALL, milliseconds)).then(() => server.stop())
-      const outcome = await Promise.race([stopped, late])
-      clearTimeout(timer)
-      if (outcome !== 'late') return true
-      await server.stop(true)
-      return false
+      const { promise: ended, resolve: end } = Promise.withResolvers<boolean>()
+      const late = setTimeout(end, milliseconds, false)
+      await Promise.race([Bun.sleep(Math.min(LAST_CALL, milliseconds)), ended])
+      server.close(() => end(true))
+      const drained = await ended
+      clearTimeout(late)
+      if (!drained) server.closeAllConnections()
+      return drained
     },
   }
 }
@@ -57,14 +65,19 @@ function leavesBody({ body, bodyUsed }: Request): boolean {
   return body !== null && !bodyUsed
 }
 
-function bind(fetch: (request: Request) => Response | Promise<Response>, hostname: string, port: number) {
+/** The port that it has, which is another where any free one was asked for. */
+async function bind(server: Server, hostname: string, port: number): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  server.once('error', reject)
+  server.listen(port, hostname, resolve)
   try {
-    // Only the request: Bun's second argument would reach Hono as the bindings of another platform.
-    return Bun.serve({ hostname, port, idleTimeout: IDLE, fetch: (request) => fetch(request) })
+    await promise
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new ConfigError(
       `cannot listen on ${hostname}:${port}: ${reason}. Set PORT to a free port and the host to an address of this machine.`,
     )
   }
+  const address = server.address()
+  return typeof address === 'object' && address ? address.port : port
 }
