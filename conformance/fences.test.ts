@@ -125,6 +125,24 @@ const anchorOf = (words: string) =>
     .replace(/[^\p{L}\p{N} _-]/gu, '')
     .replaceAll(' ', '-')
 
+test('each decision has a number of its own, a date, and its line in the list', () => {
+  const decisions = PAGES.filter((path) => /^docs\/decisions\/\d/.test(path))
+  const list = page('docs/decisions/README.md')
+  const told = decisions.map((path) => {
+    const [, number = '', title = '', date = ''] =
+      /^# (\d{4}): (.+)\n\n(\d{4}-\d\d-\d\d)\n/.exec(page(path)) ?? []
+    return {
+      path,
+      number,
+      line: `| [${number}](${path.replace('docs/decisions/', '')}) | ${title} | ${date} |`,
+    }
+  })
+  expect(told.filter(({ line }) => !list.includes(line)).map(({ path, line }) => `${path}: ${line}`)).toEqual(
+    [],
+  )
+  expect(new Set(told.map(({ number }) => number)).size).toBe(decisions.length)
+})
+
 test('each file that a page names is there', () => {
   // Those of facts are other repositories'.
   const wrong = PAGES.filter((path) => !path.startsWith('docs/facts/')).flatMap((path) =>
