@@ -193,9 +193,7 @@ export class State
     return new Date(this.clock()).toISOString().replace('Z', '000Z')
   }
 
-  /**
-   * Back to the first contents; what stays says so in its declaration. Call it when nothing runs any more.
-   */
+  /** Back to the first contents; what stays says so in its declaration. Call it when nothing runs any more. */
   reset(): void {
     this.store.transaction(() => {
       this.store.reset()
@@ -213,8 +211,11 @@ export class State
   #forgetExpired(now: number): void {
     if (Math.abs(now - this.#lastSweep) < SWEEP_INTERVAL) return
     this.#lastSweep = now
-    for (const [key, kept] of this.accessTokens.entries())
-      if (kept.expireTime <= now) this.accessTokens.delete(key)
+    // In one transaction: each would wait for the disk by itself.
+    this.store.transaction(() => {
+      for (const [key, kept] of this.accessTokens.entries())
+        if (kept.expireTime <= now) this.accessTokens.delete(key)
+    })
   }
 
   #begin({ projectId, projectNumber, owner, enabledServices = [] }: StateOptions): void {
