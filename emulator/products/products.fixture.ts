@@ -53,8 +53,10 @@ export class RecordingRuntime implements Runtime {
 
   async stop(revision: ServiceName): Promise<void> {
     this.events.push(`stop ${revision.name}`)
+    const instance = this.upstream(revision)
     await this.drain
-    this.running.delete(serviceKey(revision))
+    // It may have been started anew meanwhile.
+    if (this.upstream(revision) === instance) this.running.delete(serviceKey(revision))
     this.events.push(`stopped ${revision.name}`)
   }
 

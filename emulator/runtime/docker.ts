@@ -33,7 +33,7 @@ import {
   removeLeftovers,
   removeOwned,
 } from './docker-engine.ts'
-import { type Instance, keepRunning } from './instance.ts'
+import { type Instance, keepRunning, makeWay } from './instance.ts'
 import type { ConnectInstance, InstanceConnection, OnLog } from './runtime.ts'
 import type { SelectiveRuntime } from './runtimes.ts'
 
@@ -139,6 +139,7 @@ export function createDockerRuntime(options: DockerOptions): DockerRuntime {
     before: Instance | undefined,
   ): Instance => {
     const of = instanceOf(revision)
+    const way = makeWay(before)
     const remember = ({ address, ended }: ContainerRun) => {
       if (address === undefined) return
       addresses.set(address, of)
@@ -151,7 +152,7 @@ export function createDockerRuntime(options: DockerOptions): DockerRuntime {
       onLine: (line) => onLog(of, line),
       ...(startTime === undefined ? {} : { startTime }),
       prepare: async () => {
-        await before?.stop()
+        await way.first
         return connectInstance(of, on.bridge)
       },
       launch: async (connection) => {
@@ -161,7 +162,7 @@ export function createDockerRuntime(options: DockerOptions): DockerRuntime {
         await known
         return launched
       },
-      onEnd: (connection) => connection.close(),
+      onEnd: async (connection) => void (await Promise.all([connection.close(), way.last])),
     })
   }
 

@@ -40,8 +40,22 @@ export interface Instance {
   readonly url: URL | undefined
   /** Where it has listened last. */
   readonly lastUrl: URL | undefined
+  /** Whether it was told to end. */
+  readonly ending: boolean
   /** Ends it for good. */
   stop(): Promise<void>
+}
+
+/**
+ * What an instance of before is to the next one of its revision: one that is ending already has its time to end while the next one starts, any
+ * other one is ended first.
+ */
+export function makeWay(before: Instance | undefined) {
+  const atOnce = before === undefined || before.ending
+  const ended = before?.stop()
+  // Whoever stops the next one is told.
+  ended?.catch(() => {})
+  return { first: atOnce ? undefined : ended, last: ended }
 }
 
 /** Pauses before a crashed instance is started again: doubled each time, and short again once it has run for the longest. Milliseconds. */
@@ -122,6 +136,9 @@ export function keepRunning<Place>(options: InstanceOptions<Place>): Instance {
     },
     get lastUrl() {
       return lastUrl
+    },
+    get ending() {
+      return signal.aborted
     },
     stop() {
       stopped ??= (async () => {

@@ -242,6 +242,22 @@ describe('a process', () => {
     await expect(get(at, '/env')).rejects.toThrow()
   })
 
+  test('a revision that is started again while it ends is up at once', async () => {
+    const { runtime, log, google } = rig({ stopTime: 3000 })
+    const hello = revision('stubborn')
+    await runtime.start(hello)
+    const stopping = runtime.stop(hello)
+    const began = performance.now()
+    expect((await runtime.start(hello)).ready).toBe(true)
+    expect(performance.now() - began).toBeLessThan(2500)
+    await stopping
+    // What ended was the earlier one.
+    expect(await get(runtime.upstream(hello), '/metadata')).toBe('hello-00001-abc')
+    await runtime.stop(hello)
+    expect(google.open.size).toBe(0)
+    expect(log.texts.filter((text) => text === 'begins')).toHaveLength(2)
+  })
+
   test('a revision that is started again takes the place of its earlier self', async () => {
     const { runtime, log, google } = rig()
     const hello = revision('')

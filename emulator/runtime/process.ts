@@ -15,7 +15,7 @@ import {
   STOP_TIME,
 } from './contract.ts'
 import { imageName } from './image-name.ts'
-import { accepts, type Instance, keepRunning, type Run } from './instance.ts'
+import { accepts, type Instance, keepRunning, makeWay, type Run } from './instance.ts'
 import { readLines } from './lines.ts'
 import { openLedger, type ProcessLedger } from './process-ledger.ts'
 import type { ConnectInstance, LogLine, OnLog, Runtime } from './runtime.ts'
@@ -57,13 +57,14 @@ export function createProcessRuntime(options: ProcessOptions): ProcessRuntime {
     before: Instance | undefined,
   ): Instance => {
     const instance = instanceOf(revision)
+    const way = makeWay(before)
     const onLine = (line: LogLine) => onLog(instance, line)
     return keepRunning({
       revision,
       onLine,
       ...(startTime === undefined ? {} : { startTime }),
       prepare: async () => {
-        await before?.stop()
+        await way.first
         const port = await freePort()
         return { port, connection: await connectInstance(instance) }
       },
@@ -74,7 +75,7 @@ export function createProcessRuntime(options: ProcessOptions): ProcessRuntime {
       },
       onEnd: async ({ connection, port }) => {
         taken.delete(port)
-        await connection.close()
+        await Promise.all([connection.close(), way.last])
       },
     })
   }

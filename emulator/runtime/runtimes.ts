@@ -10,7 +10,7 @@ export interface SelectiveRuntime extends Runtime {
 }
 
 export function combineRuntimes(kinds: readonly SelectiveRuntime[]): Runtime {
-  const owners = new Map<string, SelectiveRuntime>()
+  const owners = new Map<string, { readonly kind: SelectiveRuntime }>()
   const ownerOf = async (revision: Revision) => {
     for (const kind of kinds) if (await kind.owns(revision)) return kind
     return undefined
@@ -19,14 +19,17 @@ export function combineRuntimes(kinds: readonly SelectiveRuntime[]): Runtime {
     async start(revision) {
       const kind = await ownerOf(revision)
       if (!kind) return imageNotFound(revision)
-      owners.set(serviceKey(revision), kind)
+      owners.set(serviceKey(revision), { kind })
       return kind.start(revision)
     },
     async stop(revision) {
-      await owners.get(serviceKey(revision))?.stop(revision)
-      owners.delete(serviceKey(revision))
+      const key = serviceKey(revision)
+      const owner = owners.get(key)
+      await owner?.kind.stop(revision)
+      // It may have been started anew meanwhile.
+      if (owners.get(key) === owner) owners.delete(key)
     },
-    upstream: (revision) => owners.get(serviceKey(revision))?.upstream(revision),
+    upstream: (revision) => owners.get(serviceKey(revision))?.kind.upstream(revision),
     async instanceAt(address) {
       for (const kind of kinds) {
         const instance = await kind.instanceAt(address)

@@ -170,8 +170,6 @@ export interface Service extends ServiceName {
   readonly requestedTraffic?: readonly TrafficTarget[]
   /** Who may act on the service; never part of its document. */
   readonly policy: Policy
-  /** How many revisions there have been: the next one's ordinal is one more. */
-  readonly revisionCount: number
   readonly latestCreatedRevision: string
   readonly latestReadyRevision?: string
   readonly conditions: readonly ResourceCondition[]

@@ -73,7 +73,7 @@ export function deploy(state: State, name: string, spec: ServiceSpec = {}): Depl
   const made: Service = {
     ...service,
     uid: name,
-    generation: 1,
+    generation: Math.max(1, names.length),
     resourceVersion: '1',
     createTime: state.timestamp(),
     updateTime: state.timestamp(),
@@ -85,7 +85,6 @@ export function deploy(state: State, name: string, spec: ServiceSpec = {}): Depl
     template,
     traffic: spec.traffic ?? [{ percent: 100 }],
     policy: newPolicy(spec.bindings ?? []),
-    revisionCount: names.length,
     latestCreatedRevision: latest ?? '',
     ...(latest !== undefined && { latestReadyRevision: latest }),
     conditions: [],

@@ -98,7 +98,7 @@ export async function openProject(): Promise<Project> {
 
 function deploy(state: State, service: ServiceName, serviceAccount: string): InstanceOf {
   const before = state.services.get(serviceKey(service))
-  const ordinal = (before?.revisionCount ?? 0) + 1
+  const ordinal = (before?.generation ?? 0) + 1
   const revision = `${service.name}-0000${ordinal}-abc`
   const template: RevisionTemplate = {
     annotations: {},
@@ -137,7 +137,6 @@ function deploy(state: State, service: ServiceName, serviceAccount: string): Ins
     template,
     traffic: [{ percent: 100 }],
     policy: newPolicy([]),
-    revisionCount: ordinal,
     latestCreatedRevision: revision,
     latestReadyRevision: revision,
     conditions: [],

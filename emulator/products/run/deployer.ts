@@ -18,7 +18,7 @@ import { concluded, type Failure, failureOf, pending, readiness, revisionConditi
 import type { DesiredService } from './desired.ts'
 import { noSuchService, revisionsOf, servedNames } from './lookup.ts'
 import { notEmulated, notEmulatedCondition } from './not-emulated.ts'
-import { violationsOf } from './rules.ts'
+import { violationsOf } from './rules/rules.ts'
 import { nextVersion, requireVersion } from './versions.ts'
 import { refuse, type Spelling } from './violations.ts'
 
@@ -51,6 +51,8 @@ export class Deployer {
   readonly #lock = new Lock()
   /** Revisions that are finishing what they have in hand. */
   readonly #stopping = new Map<string, Promise<void>>()
+  /** Those, and the ones whose revision has been started anew meanwhile. */
+  readonly #endings = new Set<Promise<void>>()
 
   constructor({ state, runtime, random, log }: DeployerOptions) {
     this.#state = state
@@ -113,7 +115,7 @@ export class Deployer {
 
   /** Resolves when no revision is stopping any more. */
   async idle(): Promise<void> {
-    while (this.#stopping.size) await Promise.all(this.#stopping.values())
+    while (this.#endings.size) await Promise.all(this.#endings)
   }
 
   /** Checks a request and, unless it is a dry run, records it: from here on it survives a restart. */
@@ -126,13 +128,14 @@ export class Deployer {
     }
     if (mode === 'replace') requireVersion(this.#service(key), expectedVersion)
     const revisions = existing ? revisionsOf(state, existing) : []
-    const violations = violationsOf(desired, revisions, spelling)
+    const violations = violationsOf({ desired, revisions, spelling })
     if (violations.length) throw refuse(violations, spelling)
     this.#requireActAs(caller, desired.template.serviceAccount)
 
     const now = state.timestamp()
     const changed = !existing || !isDeepStrictEqual(existing.template, desired.template)
-    const revision = changed ? this.#newRevision(desired, existing, caller, now) : undefined
+    const generation = generationAfter(existing, desired)
+    const revision = changed ? this.#newRevision(desired, generation, caller, now) : undefined
     const service: Service = {
       project: desired.project,
       region: desired.region,
@@ -142,7 +145,7 @@ export class Deployer {
       settings: desired.settings,
       template: desired.template,
       uid: existing?.uid ?? randomUUID(),
-      generation: (existing?.generation ?? 0) + 1,
+      generation,
       resourceVersion: nextVersion(state.clock(), existing?.resourceVersion),
       createTime: existing?.createTime ?? now,
       updateTime: now,
@@ -152,7 +155,6 @@ export class Deployer {
       traffic: existing?.traffic ?? desired.traffic,
       requestedTraffic: desired.traffic,
       policy: existing?.policy ?? EMPTY_POLICY,
-      revisionCount: (existing?.revisionCount ?? 0) + (revision ? 1 : 0),
       latestCreatedRevision: revision?.name ?? existing?.latestCreatedRevision ?? '',
       ...(existing?.latestReadyRevision ? { latestReadyRevision: existing.latestReadyRevision } : {}),
       conditions: [...pending(now), ...notEmulatedCondition(desired, now)],
@@ -167,14 +169,8 @@ export class Deployer {
     return service
   }
 
-  #newRevision(
-    desired: DesiredService,
-    existing: Service | undefined,
-    caller: Caller,
-    now: string,
-  ): Revision {
+  #newRevision(desired: DesiredService, ordinal: number, caller: Caller, now: string): Revision {
     const { project, region, name: service, template } = desired
-    const ordinal = (existing?.revisionCount ?? 0) + 1
     const name = template.name ?? revisionName(service, ordinal, suffix(this.#random))
     if (this.#state.revisions.has(serviceKey({ project, region, name }))) {
       // Seen in the wild, gh:pulumi/pulumi-gcp#350.
@@ -288,9 +284,11 @@ export class Deployer {
 
   /** Brings a revision up, unless it is up. */
   async #start(revision: Revision): Promise<StartResult> {
-    await this.#stopping.get(serviceKey(revision))
     const decided = readiness(revision)?.status === 'True'
-    if (decided && this.#runtime.upstream(revision)) return { ready: true, imageDigest: revision.imageDigest }
+    // What is ending is let end: another instance takes its place at once.
+    const ending = this.#stopping.delete(serviceKey(revision))
+    if (decided && !ending && this.#runtime.upstream(revision))
+      return { ready: true, imageDigest: revision.imageDigest }
     try {
       return await this.#runtime.start(revision)
     } catch (cause) {
@@ -301,13 +299,15 @@ export class Deployer {
 
   #stop(revision: Revision): void {
     const key = serviceKey(revision)
-    const stopping = Promise.all([this.#stopping.get(key), this.#runtime.stop(revision)])
-      .then(() => undefined)
+    const stopping = this.#runtime
+      .stop(revision)
       .catch((cause: unknown) => this.#log(`stopping revision ${revision.name} failed: ${String(cause)}`))
       .finally(() => {
         if (this.#stopping.get(key) === stopping) this.#stopping.delete(key)
+        this.#endings.delete(stopping)
       })
     this.#stopping.set(key, stopping)
+    this.#endings.add(stopping)
   }
 
   #service(key: string): Service {
@@ -316,6 +316,21 @@ export class Deployer {
     const [project = '', region = '', name = ''] = key.split('/')
     throw noSuchService({ project, region, name })
   }
+}
+
+/** As in Kubernetes: one more with every change of what is asked for, and the number of the revision that the change makes. */
+function generationAfter(existing: Service | undefined, desired: DesiredService): number {
+  if (!existing) return 1
+  const asked = {
+    annotations: existing.annotations,
+    labels: existing.labels,
+    settings: existing.settings,
+    template: existing.template,
+    traffic: existing.requestedTraffic ?? existing.traffic,
+  }
+  const { annotations, labels, settings, template, traffic } = desired
+  const same = isDeepStrictEqual(asked, { annotations, labels, settings, template, traffic })
+  return existing.generation + (same ? 0 : 1)
 }
 
 const SUFFIX_LETTERS = 'abcdefghijklmnopqrstuvwxyz0123456789'

@@ -79,6 +79,40 @@ describe('creating a service', () => {
     expect(everywhere.body.items).toHaveLength(1)
   })
 
+  test('without a region in the host nothing is created, read or changed, and everything is listed', async () => {
+    const global = `http://run.googleapis.com${SERVICES}`
+    await world.post(`http://europe-west1-run.googleapis.com${SERVICES}`, knative('receiver'))
+    for (const answer of [
+      await world.post(global, knative('other')),
+      await world.get(`${global}/receiver`),
+      await world.call('DELETE', `${global}/receiver`),
+    ]) {
+      const description = 'No region provided in host name, in resource name/parent, or in the request.'
+      expect([answer.status, answer.body.error.message]).toEqual([400, `region: ${description}`])
+      expect(answer.body.error.details[0].fieldViolations).toEqual([{ field: 'region', description }])
+    }
+    expect((await world.get(global)).body.items).toHaveLength(1)
+    const nowhere = `/v1/projects/${PROJECT}/locations/mars-north1/services`
+    expect((await world.post(nowhere, knative('other'))).status).toBe(403)
+  })
+
+  test('services of several regions are none, and no other field selects', async () => {
+    await world.post(SERVICES, knative('receiver'))
+    expect((await world.get(`${SERVICES}?fieldSelector=multiRegionOnly`)).body.items).toEqual([])
+    expect((await world.get(`${SERVICES}?fieldSelector=metadata.name%3Dx`)).status).toBe(400)
+  })
+
+  test('with its default URL disabled a service shows none', async () => {
+    const annotations = { 'run.googleapis.com/default-url-disabled': 'true' }
+    const { body } = await world.post(SERVICES, knative('receiver', { metadata: { annotations } }))
+    expect(body.status).not.toHaveProperty('url')
+    expect(body.status).not.toHaveProperty('address')
+    expect(body.metadata.annotations['run.googleapis.com/urls']).toBe('[]')
+    const v2 = (await world.get(`/v2/projects/${PROJECT}/locations/us-central1/services/receiver`)).body
+    expect(v2).not.toHaveProperty('uri')
+    expect(v2).not.toHaveProperty('urls')
+  })
+
   test('facts gcloud 3: the namespace may be the project number', async () => {
     const path = `/apis/serving.knative.dev/v1/namespaces/${NUMBER}/services`
     const document = knative('receiver', { metadata: { namespace: NUMBER } })
@@ -444,22 +478,30 @@ describe('traffic', () => {
     expect(world.runtime.events).toEqual([`start ${first}`, `stop ${second}`, `stopped ${second}`])
   })
 
-  test('a revision still draining is waited for, then started anew', async () => {
+  test('a revision that is still draining is started anew at once', async () => {
     const { promise, resolve } = Promise.withResolvers<void>()
     const first = (await deploy(IMAGE)).status.latestReadyRevisionName
     world.runtime.drain = promise
     await deploy(`${IMAGE}:2`)
-    const accepted = Promise.withResolvers<void>()
-    const unsubscribe = world.state.store.onChange(() => accepted.resolve())
-    const moving = move([{ revisionName: first, percent: 100 }])
-    await accepted.promise
-    unsubscribe()
+    // Its old instance never ends before this has answered.
+    await move([{ revisionName: first, percent: 100 }])
+    await move([{ revisionName: first, percent: 100, tag: 'again' }])
     resolve()
-    await moving
     await world.apis.idle()
     const own = world.runtime.events.filter((event) => event.endsWith(first))
-    expect(own).toEqual([`start ${first}`, `stop ${first}`, `stopped ${first}`, `start ${first}`])
+    expect(own).toEqual([`start ${first}`, `stop ${first}`, `start ${first}`, `stopped ${first}`])
     expect([...world.runtime.running.keys()]).toEqual([`${PROJECT}/us-central1/${first}`])
+  })
+
+  test('a revision’s number is the generation that made it, so that a later one is higher', async () => {
+    const first = (await deploy(IMAGE)).status.latestReadyRevisionName
+    await move([{ revisionName: first, percent: 100 }])
+    const { body } = await move([{ revisionName: first, percent: 100, tag: 'blue' }])
+    expect(body.metadata.generation).toBe(3)
+    expect((await move([{ revisionName: first, percent: 100, tag: 'blue' }])).body.metadata.generation).toBe(
+      3,
+    )
+    expect((await deploy(`${IMAGE}:2`)).status.latestCreatedRevisionName).toMatch(/^receiver-00004-/)
   })
 
   test('a policy set while traffic is about to move stays', async () => {

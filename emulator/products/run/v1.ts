@@ -2,7 +2,7 @@
 import type { run_v1 } from '@googleapis/run'
 import type { Permission } from '../../iam/roles.ts'
 import { projectPolicies, servicePolicies } from '../../rest/caller.ts'
-import { invalid } from '../../rest/errors.ts'
+import { badRequest, invalid } from '../../rest/errors.ts'
 import type { Google } from '../../rest/google.ts'
 import { page } from '../../rest/paging.ts'
 import type { Call, Router } from '../../rest/route.ts'
@@ -10,13 +10,15 @@ import { REGIONS, serviceKey } from '../../state/names.ts'
 import type { Project, Revision, Service, ServiceName } from '../../state/resources.ts'
 import type { RunContext } from './deployer.ts'
 import { matchesLabels } from './labels.ts'
-import { type Located, mayList, runDenied, servicePolicyRoutes } from './located.ts'
+import { type Located, mayList, noSuchLocation, runDenied, servicePolicyRoutes } from './located.ts'
 import { noSuch, noSuchService } from './lookup.ts'
 import { fromKnative } from './v1/input.ts'
 import { knativeService } from './v1/messages.ts'
 import { configurationToKnative, revisionToKnative, routeToKnative, toKnative } from './v1/output.ts'
 
 const LIST_LIMIT = 1000
+/** Every region: only lists look there. */
+const EVERYWHERE = '-'
 const API_VERSION = 'serving.knative.dev/v1'
 
 /** Where a request's resources are, and how the API spells that in a refusal. */
@@ -26,9 +28,7 @@ export function runV1(routes: Router, google: RunContext): void {
   const byNamespace: Locate = (call) => {
     const project = google.state.project(call.param('namespace'))
     const namespace = call.param('namespace')
-    // facts gcloud 3: the region of a Knative call is in the host name alone.
-    const region = REGIONS.find((name) => call.host.startsWith(`${name}-`)) ?? google.state.region
-    return { project, region, path: `namespaces/${namespace}` }
+    return { project, region: regionOf(call.host, google), path: `namespaces/${namespace}` }
   }
   const byLocation: Locate = (call) => {
     const [project, region] = [call.param('project'), call.param('location')]
@@ -56,11 +56,13 @@ function knativeRoutes(routes: Router, google: RunContext, base: string, locate:
     const located = locate(call)
     const document = await readService(google, call, located)
     const name = document.metadata?.name ?? ''
+    const service = nameIn(located, name)
+    if (!REGIONS.includes(service.region)) throw noSuchLocation(service.region)
     const at = `${located.path}/services/${name}`
     call.authorise('run.services.create', projectPolicies(located.project), () =>
       runDenied('run.services.create', at),
     )
-    const desired = fromKnative(document, nameIn(located, name), place)
+    const desired = fromKnative(document, service, place)
     return toKnative(await deployer.deploy({ ...deployment(call), desired, mode: 'create' }), place)
   })
   routes.put(`${base}/services/{service}`, async (call) => {
@@ -198,7 +200,8 @@ function listed<T extends ServiceName>(
   mayList(call, located, permission)
   const { region } = located
   return items.filter(
-    (item) => item.project === located.project?.projectId && (region === '-' || item.region === region),
+    (item) =>
+      item.project === located.project?.projectId && (region === EVERYWHERE || item.region === region),
   )
 }
 
@@ -208,10 +211,15 @@ function list<T, D extends { metadata?: run_v1.Schema$ObjectMeta }>(
   items: readonly T[],
   toDocument: (item: T) => D,
 ) {
+  const fields = call.query('fieldSelector')
+  // gcloud asks so for services of several regions, which there are none of. Google's reference: nothing else is supported.
+  if (fields !== undefined && fields !== 'multiRegionOnly')
+    throw invalid(`fieldSelector: '${fields}' is not supported.`)
   const selector = call.query('labelSelector')
+  const inRegions = fields === undefined ? items : []
   const selected = selector
-    ? items.filter((item) => matchesLabels(selector, toDocument(item).metadata?.labels ?? {}))
-    : items
+    ? inRegions.filter((item) => matchesLabels(selector, toDocument(item).metadata?.labels ?? {}))
+    : inRegions
   const { items: shown, nextPageToken } = page(selected, call, LIST_LIMIT)
   return {
     apiVersion: API_VERSION,
@@ -229,7 +237,18 @@ function nameIn(
   { project, region }: { project: Project | undefined; region: string },
   name: string,
 ): ServiceName {
+  if (region === EVERYWHERE) {
+    // gh:googleapis/google-cloud-go#1709.
+    const description = 'No region provided in host name, in resource name/parent, or in the request.'
+    throw badRequest(`region: ${description}`, [{ field: 'region', description }])
+  }
   return { project: project?.projectId ?? '', region, name }
+}
+
+/** facts gcloud 3: the region of a Knative call is in the host name alone. A host that is not Google's says nothing of it. */
+function regionOf(host: string, { state }: Google): string {
+  const named = REGIONS.find((name) => host.startsWith(`${name}-`))
+  return named ?? (host === 'run.googleapis.com' ? EVERYWHERE : state.region)
 }
 
 /** `run.routes.get` is about `routes`. */

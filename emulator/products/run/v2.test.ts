@@ -214,7 +214,7 @@ describe('changing', () => {
       maxInstanceRequestConcurrency: 5,
       containers: [{ image: IMAGE }],
     })
-    expect(nested.body.response.latestReadyRevision).toMatch(/-00002-/)
+    expect(nested.body.response.latestReadyRevision).toMatch(/-00003-/)
     const cleared = await patch({}, '?updateMask=labels')
     expect(cleared.body.response).not.toHaveProperty('labels')
   })

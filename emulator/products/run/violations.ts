@@ -11,15 +11,22 @@ export interface Violation {
   readonly v1: string
   readonly v2: string
   readonly description: string
+  /** Found behind the reading of the request, whose name v2's sentence then leaves out (gh:terraform-google-modules/terraform-google-cloud-run#302). */
+  readonly behind?: boolean
 }
 
 /** Refuses what breaks a rule: the first violation in words, all of them in the details. */
 export function refuse(violations: readonly Violation[], spelling: Spelling): ApiError {
   const named = violations.map((violation) => ({
-    field: spelling.version === 'v1' ? violation.v1 : `${spelling.request}.${violation.v2}`,
+    field: fieldOf(violation, spelling),
     description: violation.description,
   }))
   const [first] = named
-  const prefix = spelling.version === 'v1' ? '' : 'Violation in '
+  const prefix = spelling.version === 'v1' || violations[0]?.behind ? '' : 'Violation in '
   return badRequest(`${prefix}${first?.field}: ${first?.description}`, named)
+}
+
+function fieldOf({ v1, v2, behind }: Violation, spelling: Spelling): string {
+  if (spelling.version === 'v1') return v1
+  return behind ? v2 : `${spelling.request}.${v2}`
 }

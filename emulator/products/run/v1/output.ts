@@ -1,6 +1,6 @@
 /** The v1 spelling of services and revisions, Knative's, as Google answers it. */
 import type { run_v1 } from '@googleapis/run'
-import { type Place, serviceUrl, serviceUrls } from '../../../state/names.ts'
+import type { Place } from '../../../state/names.ts'
 import type {
   Container,
   ResourceCondition,
@@ -11,6 +11,7 @@ import type {
 import type { SecretReference } from '../../../state/settings.ts'
 import { defined, filled, shown } from '../defined.ts'
 import { routedTraffic, servedNames } from '../lookup.ts'
+import { shownUrl, shownUrls } from '../urls.ts'
 import {
   serverAnnotations,
   statusAnnotations,
@@ -22,7 +23,7 @@ import { CLOUD_SQL, volumeToKnative } from './volumes.ts'
 
 export function toKnative(service: Service, place: Place): run_v1.Schema$Service {
   const { name, region, template, requestedTraffic, traffic, latestReadyRevision } = service
-  const url = serviceUrl(service, place)
+  const url = shownUrl(service, place)
   return {
     apiVersion: 'serving.knative.dev/v1',
     kind: 'Service',
@@ -39,7 +40,7 @@ export function toKnative(service: Service, place: Place): run_v1.Schema$Service
         ...service.annotations,
         ...writeServiceAnnotations(service.settings),
         ...serverAnnotations(service),
-        ...statusAnnotations(service.settings, serviceUrls(service, place)),
+        ...statusAnnotations(service.settings, shownUrls(service, place)),
       },
     },
     spec: {
@@ -65,8 +66,7 @@ export function toKnative(service: Service, place: Place): run_v1.Schema$Service
       ...(routedTraffic(service).length
         ? { traffic: routedTraffic(service).map((target) => trafficStatus(target, service, place)) }
         : {}),
-      url,
-      address: { url },
+      ...(url === undefined ? {} : { url, address: { url } }),
     },
   } satisfies run_v1.Schema$Service
 }
@@ -80,7 +80,7 @@ function trafficStatus(
     revisionName,
     ...(percent ? { percent } : {}),
     ...(latest ? { latestRevision: true } : {}),
-    ...(tag === undefined ? {} : { tag, url: serviceUrl(service, place, tag) }),
+    ...defined({ tag, url: tag === undefined ? undefined : shownUrl(service, place, tag) }),
   }
 }
 
@@ -169,8 +169,7 @@ export function routeToKnative(service: Service, place: Place): run_v1.Schema$Ro
       observedGeneration: service.generation,
       conditions: readyAs('RoutesReady', service),
       traffic: status?.traffic ?? [],
-      url: serviceUrl(service, place),
-      address: { url: serviceUrl(service, place) },
+      ...defined({ url: status?.url, address: status?.address }),
     },
   } satisfies run_v1.Schema$Route
 }

@@ -163,8 +163,9 @@ function revisionSettings(template: V2Template): RevisionSettings {
     mesh: filled(template.serviceMesh?.mesh),
     sessionAffinity: template.sessionAffinity || undefined,
     healthCheckDisabled: template.healthCheckDisabled || undefined,
-    // Both are said once for a revision in v1; the first container carries them here.
-    cpuThrottling: first?.resources?.cpuIdle,
+    // Both are said once for a revision in v1; the first container carries them here. Google's reference: where resources are
+    // given, a CPU that idles must be asked for.
+    cpuThrottling: first?.resources && (first.resources.cpuIdle ?? false),
     startupCpuBoost: first?.resources?.startupCpuBoost || undefined,
     encryptionKey: filled(template.encryptionKey),
     keyRevocationAction: revocationWords.read(template.encryptionKeyRevocationAction),

@@ -1,6 +1,6 @@
 /** The v2 spelling of services and revisions, as Google answers it. */
 import type { run_v2 } from '@googleapis/run'
-import { type Place, serviceUrl, serviceUrls } from '../../../state/names.ts'
+import type { Place } from '../../../state/names.ts'
 import type {
   Container,
   ResourceCondition,
@@ -12,6 +12,7 @@ import type { RevisionSettings, ServiceSettings, Volume } from '../../../state/s
 import { readiness } from '../conditions.ts'
 import { defined, filled, shown } from '../defined.ts'
 import { routedTraffic } from '../lookup.ts'
+import { shownUrl, shownUrls } from '../urls.ts'
 import { egressWords, environmentWords, ingressWords, revocationWords, scalingWords } from './words.ts'
 
 export function toV2(service: Service, place: Place) {
@@ -34,7 +35,7 @@ export function toV2(service: Service, place: Place) {
       type: targetType(revisionName === undefined),
       ...defined({ revision: revisionName, percent: percent || undefined, tag }),
     })),
-    urls: [...serviceUrls(service, place)],
+    ...defined({ urls: filled([...shownUrls(service, place)]), uri: shownUrl(service, place) }),
     observedGeneration: String(service.generation),
     ...(ready ? { terminalCondition: conditionToV2(ready) } : {}),
     conditions: service.conditions.filter(({ type }) => type !== 'Ready').map(conditionToV2),
@@ -46,10 +47,9 @@ export function toV2(service: Service, place: Place) {
         revision: latest ? undefined : revisionName,
         percent: percent || undefined,
         tag,
-        uri: tag === undefined ? undefined : serviceUrl(service, place, tag),
+        uri: tag === undefined ? undefined : shownUrl(service, place, tag),
       }),
     })),
-    uri: serviceUrl(service, place),
     ...(ready?.status === 'Unknown' ? { reconciling: true } : {}),
     etag: v2Etag(service),
   } satisfies run_v2.Schema$GoogleCloudRunV2Service
@@ -184,7 +184,7 @@ function containerToV2(container: Container, index: number, settings: RevisionSe
       // Both are said once for a revision in v1; the first container carries them here.
       ...(index === 0
         ? defined({
-            cpuIdle: settings.cpuThrottling,
+            cpuIdle: settings.cpuThrottling === false ? undefined : true,
             startupCpuBoost: settings.startupCpuBoost || undefined,
           })
         : {}),
