@@ -72,5 +72,10 @@ test('an account without the permission is refused it by name', async () => {
 test("an image of somebody else's project is refused alike, and one of another registry is taken", async () => {
   const foreign = await built(IMAGE.replace(PROJECT, 'another-project'))
   expect(foreign.detail).toContain('denied: Permission "artifactregistry.repositories.uploadArtifacts"')
+  const old = await built('gcr.io/another-project/a')
+  expect(old.detail).toContain(
+    'denied: Permission "artifactregistry.repositories.uploadArtifacts" denied on resource "projects/another-project/locations/us/repositories/gcr.io"',
+  )
   expect((await built(`gcr.io/${PROJECT}/a`)).status).toBe('SUCCESS')
+  expect((await built('registry.example.com/team/a')).status).toBe('SUCCESS')
 })

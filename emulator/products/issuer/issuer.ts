@@ -97,6 +97,17 @@ export function createIssuer({ state, log = () => {} }: IssuerOptions): Hono<Roo
     return json(c, { sub, ...(email && mayReadEmail(scopes) ? { email, email_verified: true } : {}) })
   })
 
+  // The older shape, of the API that Google's client libraries call `oauth2` (its discovery document).
+  app.get('/oauth2/v2/userinfo', (c) => answerUserInfoV2(c))
+  app.get('/oauth2/v1/userinfo', (c) => answerUserInfoV2(c))
+  async function answerUserInfoV2(c: Context) {
+    const token = bearer(c) ?? (await readParameters(c)).get('access_token')
+    const kept = token ? state.accessToken(token) : undefined
+    if (!kept?.uniqueId || !mayReadSubject(kept.scopes)) return unknownUser(c)
+    const { uniqueId: id, email, scopes } = kept
+    return json(c, { id, ...(email && mayReadEmail(scopes) ? { email, verified_email: true } : {}) })
+  }
+
   app.get('/o/oauth2/auth', (c) => answerSignIn(c))
   app.get('/o/oauth2/v2/auth', (c) => answerSignIn(c))
   async function answerSignIn(c: Context) {

@@ -107,3 +107,15 @@ test('userinfo says who holds an access token, as far as its scopes go', async (
     expect((await issuer.get(path)).status).toBe(401)
   }
 })
+
+test('the older userinfo says it in the older words', async () => {
+  const { uniqueId } = issuer.state.user(OWNER)
+  for (const path of ['/oauth2/v1/userinfo', '/oauth2/v2/userinfo']) {
+    const header = { Authorization: `Bearer ${userToken()}` }
+    expect(await json(await issuer.get(path, header))).toEqual({
+      status: 200,
+      body: { id: uniqueId, email: OWNER, verified_email: true },
+    })
+    expect((await issuer.get(path)).status).toBe(401)
+  }
+})

@@ -9,7 +9,7 @@ export const resourcemanager: RestProduct = {
   },
   hosts: ['cloudresourcemanager.googleapis.com'],
   endpointOverrides: ['CLOUDRESOURCEMANAGER'],
-  serves: ['projects and their policies'],
+  serves: ['projects and their policies (v1 and v3)'],
   leavesOut: ['folders, organizations, tags, liens', 'making and deleting projects'],
   async serve({ routes, ...google }) {
     const { cloudResourceManager } = await import('./resourcemanager.ts')

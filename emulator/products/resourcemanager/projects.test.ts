@@ -44,6 +44,35 @@ describe('Cloud Resource Manager', () => {
   })
 })
 
+describe('Cloud Resource Manager v3', () => {
+  const V3 = `/v3/projects/${PROJECT}`
+
+  test('a project, by id and by number, and by searching', async () => {
+    const { body } = await world.get(V3)
+    expect(body).toMatchObject({ name: `projects/${NUMBER}`, projectId: PROJECT, state: 'ACTIVE' })
+    expect((await world.get(`/v3/projects/${NUMBER}`)).body).toEqual(body)
+    for (const query of ['', `id:${PROJECT}`, 'projectId=demo-* AND state:ACTIVE'])
+      expect(
+        (await world.get(`/v3/projects:search?query=${encodeURIComponent(query)}`)).body.projects,
+      ).toEqual([body])
+    expect((await world.get('/v3/projects:search?query=id:other')).body).toEqual({})
+    expect((await world.get('/v3/projects:search?query=labels.a:b')).status).toBe(400)
+    const stranger = world.token('user:stranger@example.com')
+    expect((await world.get('/v3/projects:search', stranger)).body).toEqual({})
+    expect((await world.get(V3, stranger)).status).toBe(403)
+  })
+
+  test('its policy is the one that v1 shows', async () => {
+    const v1 = await world.post(`${PATH}:getIamPolicy`)
+    expect((await world.post(`${V3}:getIamPolicy`)).body).toEqual(v1.body)
+    const bindings = [...v1.body.bindings, { role: 'roles/viewer', members: ['user:viewer@example.com'] }]
+    expect((await world.post(`${V3}:setIamPolicy`, { policy: { ...v1.body, bindings } })).status).toBe(200)
+    expect((await world.post(`${PATH}:getIamPolicy`)).body.bindings).toEqual(bindings)
+    const permissions = ['resourcemanager.projects.get']
+    expect((await world.post(`${V3}:testIamPermissions`, { permissions })).body).toEqual({ permissions })
+  })
+})
+
 describe('Service Usage', () => {
   test('facts gcloud 3: enabling is an operation that is done at once, and can be read again', async () => {
     const name = 'artifactregistry.googleapis.com'
@@ -65,7 +94,19 @@ describe('Service Usage', () => {
     const names = listed.map(({ config }: { config: { name: string } }) => config.name)
     expect(names).toEqual(expect.arrayContaining([...serviceIds, 'run.googleapis.com']))
     expect((await world.post(`${PATH}/services:batchEnable`, { serviceIds: [] })).status).toBe(400)
-    expect((await world.post(`${PATH}/services/nonsense:enable`)).status).toBe(404)
+    const nonsense = await world.post(`${PATH}/services/nonsense:enable`)
+    expect([nonsense.status, nonsense.body.error.message]).toEqual([
+      403,
+      'Not found or permission denied for service(s): nonsense.',
+    ])
+  })
+
+  test('what is off cannot be turned off', async () => {
+    const service = `${PATH}/services/logging.googleapis.com`
+    expect((await world.post(`${service}:disable`)).status).toBe(200)
+    const { status, body } = await world.post(`${service}:disable`)
+    expect([status, body.error.status]).toEqual([400, 'FAILED_PRECONDITION'])
+    expect(body.error.message).toContain('logging.googleapis.com is not enabled')
   })
 
   test('whoever may not is told so', async () => {
@@ -135,7 +176,7 @@ describe('Cloud Logging', () => {
   })
 
   test('a filter that is not understood is refused, never ignored', async () => {
-    expect((await read({ filter: 'textPayload="a" OR textPayload="b"' })).status).toBe(400)
+    expect((await read({ filter: 'SEARCH(textPayload, "a")' })).status).toBe(400)
     expect((await read({ filter: '(' })).status).toBe(400)
   })
 

@@ -11,7 +11,10 @@ export const serviceusage: RestProduct = {
   hosts: ['serviceusage.googleapis.com'],
   endpointOverrides: ['SERVICEUSAGE'],
   serves: ['which APIs a project has enabled'],
-  leavesOut: ['quotas, service identities, API keys'],
+  leavesOut: [
+    'quotas, service identities, API keys',
+    'which names of APIs Google has: any name of the form `name.googleapis.com` can be enabled',
+  ],
   async serve({ routes, catalogue, ...google }) {
     const { serviceUsage } = await import('./serviceusage.ts')
     serviceUsage(routes, google, catalogue)

@@ -2,7 +2,7 @@
 import { apisOf } from '../../catalogue/apis.ts'
 import type { Api, Catalogue } from '../../catalogue/product.ts'
 import type { Permission } from '../../iam/roles.ts'
-import { denied, errorInfo, invalid, notFound } from '../../rest/errors.ts'
+import { ApiError, denied, errorInfo, invalid } from '../../rest/errors.ts'
 import type { Google } from '../../rest/google.ts'
 import { bool, message, strings, text } from '../../rest/messages.ts'
 import { keepOperation, operationAt, showOperation } from '../../rest/operations.ts'
@@ -88,6 +88,11 @@ export function serviceUsage(
     await call.body(disableMessage)
     const service = requireName(call.param('service'))
     const project = projectFor(call, 'serviceusage.services.disable', 'disable', [service])
+    if (!project.enabledServices.includes(service)) {
+      // Inferred wording.
+      const at = `projects/${project.projectNumber}`
+      throw new ApiError('FAILED_PRECONDITION', `The service ${service} is not enabled for consumer ${at}.`)
+    }
     const enabledServices = project.enabledServices.filter((name) => name !== service)
     state.projects.put(project.projectId, { ...project, enabledServices })
     return done('DisableServiceResponse', { service: showService(project, service, 'DISABLED') })
@@ -115,8 +120,18 @@ function serviceDocuments(apis: ReadonlyMap<string, Api>) {
 /** Any Google API may be enabled: scripts enable what the emulator does not serve. */
 function requireName(service: string): string {
   if (/^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/.test(service)) return service
-  // Inferred wording.
-  throw notFound(`Service ${service} not found or permission denied.`)
+  // Seen in the wild without its help token.
+  throw denied(`Not found or permission denied for service(s): ${service}.`, [
+    {
+      '@type': 'type.googleapis.com/google.rpc.PreconditionFailure',
+      violations: [
+        { type: 'googleapis.com', subject: `?error_code=220002&services=${encodeURIComponent(service)}` },
+      ],
+    },
+    errorInfo('SERVICE_CONFIG_NOT_FOUND_OR_PERMISSION_DENIED', 'serviceusage.googleapis.com', {
+      services: service,
+    }),
+  ])
 }
 
 /** Seen in the wild without its help token. */
