@@ -1,6 +1,6 @@
 import { Database } from 'bun:sqlite'
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose'
@@ -46,6 +46,23 @@ async function start(config: Parameters<typeof startEmulator>[0] = {}, options: 
     callApi(emulator.url, accessToken, method, path, body)
   return { ...emulator, accessToken, idToken, call }
 }
+
+test('a start that fails leaves nothing behind: its data folder can be used at once', async () => {
+  const data = mkdtempSync(join(tmpdir(), 'invoker-emulator-'))
+  try {
+    const objects = join(data, 'objects')
+    writeFileSync(objects, '')
+    await expect(start({ data })).rejects.toThrow('objects')
+    rmSync(objects)
+    const taken = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response() })
+    await expect(start({ data, port: Number(taken.port) })).rejects.toThrow('is taken')
+    await taken.stop()
+    expect((await fetch(`${(await start({ data })).url}/_emulator/health`)).status).toBe(200)
+  } finally {
+    await Promise.all([...started].map((emulator) => emulator.close()))
+    rmSync(data, { recursive: true, force: true })
+  }
+})
 
 describe('where it listens', () => {
   test('on loopback alone, unless told otherwise', async () => {

@@ -98,10 +98,11 @@ test('a name is resolved once: it cannot lead elsewhere between the question and
   const elsewhere = createProxy({ authority, now: Date.now })
   const rooms: Rooms = { directory: directoryOf([]), product: () => web, console: web, ingress, elsewhere }
   let times = 0
-  const front = createFront(rooms, () => {}, {
+  const front = createFront(() => {}, {
     // Only the first answer is a server that listens; a second one would be this machine's own metadata server.
     resolve: async () => (times++ === 0 ? ['127.0.0.1'] : ['169.254.169.254']),
   })
+  front.serve(rooms)
   try {
     const listener = await front.listen({ host: '127.0.0.1', port: 0 })
     const at = { address: '127.0.0.1', port: listener.port }

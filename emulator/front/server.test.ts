@@ -28,7 +28,8 @@ const rooms: Rooms = {
 let front: Front
 let listener: Listener
 beforeAll(async () => {
-  front = createFront(rooms, () => {})
+  front = createFront(() => {})
+  front.serve(rooms)
   listener = await front.listen({ host: '127.0.0.1', port: 0, control: true })
 })
 afterAll(() => front.close())
@@ -47,7 +48,8 @@ test('facts 2.3: GET / on the one port is the metadata server, and the console o
 
 describe('a body that nobody reads', () => {
   const talk = async (head: string, timer: Timer): Promise<string | undefined> => {
-    const hasty = createFront(rooms, () => {}, { timer })
+    const hasty = createFront(() => {}, { timer })
+    hasty.serve(rooms)
     const { port } = await hasty.listen({ host: '127.0.0.1', port: 0 })
     try {
       const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })

@@ -36,9 +36,11 @@ export interface Rooms {
   readonly ingress: RawRoom
   /** Requests of this machine's own programs for hosts that are not Google's. */
   readonly elsewhere: ForwardProxy
+  /** The service whose instance has an address. Default: nobody's is known. */
+  readonly serviceAt?: DestinationOptions['serviceAt']
 }
 
-export interface FrontOptions extends Pick<DestinationOptions, 'serviceAt' | 'resolve'> {
+export interface FrontOptions extends Pick<DestinationOptions, 'resolve'> {
   /** Names that the emulator is reached by, beside those that nobody else can have. */
   readonly aliases?: readonly string[]
   /** What ends a body that nobody reads. Default `setTimeout`. */
@@ -46,6 +48,9 @@ export interface FrontOptions extends Pick<DestinationOptions, 'serviceAt' | 're
 }
 
 export interface Front {
+  /** What stands behind the listeners. Call once. */
+  serve(rooms: Rooms): void
+  /** Resolves once it listens, which is after {@link Front.serve} at the earliest: nobody is let in before there is an answer. */
   listen(options: ListenOptions): Promise<Listener>
   close(): Promise<void>
 }
@@ -53,16 +58,21 @@ export interface Front {
 /** Large enough for any token that is refused for what it says, not for its size; Google's own limit is not established (facts 6.3). */
 const MAX_HEADER_BYTES = 256 * 1024
 
+/** The listeners come first: what stands behind them needs them, to give its instances a way in. */
 export function createFront(
-  rooms: Rooms,
   log: (line: string) => void,
   { aliases = [], timer = systemTimer, ...options }: FrontOptions = {},
 ): Front {
   const listeners = new Set<Listener>()
   const isOwn = ownNames(aliases)
-  const judge = createJudge({ ...options, ports: () => new Set([...listeners].map(({ port }) => port)) })
+  const served = Promise.withResolvers<Rooms>()
+  const ports = () => new Set([...listeners].map(({ port }) => port))
   return {
+    serve: (rooms) => served.resolve(rooms),
     async listen(where) {
+      const rooms = await served.promise
+      const { serviceAt } = rooms
+      const judge = createJudge({ ...options, ports, ...(serviceAt && { serviceAt }) })
       let port = 0
       const judged = (request: FrontRequest, way: 'plain' | 'tunnel') =>
         judge(request, { port, forService: where.instance !== undefined }, way)
