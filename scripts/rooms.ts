@@ -124,6 +124,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   ...Object.fromEntries(middle.map((room) => [room, besideTheOthers])),
   'emulator/products/catalogue.ts': {
     may: ['emulator/rest', 'emulator/catalogue', 'emulator/products/run/product.ts', ...middle],
+    tests: ['emulator/state'],
     why: 'the table of products imports what each says of itself, and loads none of them',
   },
   'emulator/products/run/v1': spellingOfRun,

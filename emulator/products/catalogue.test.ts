@@ -5,6 +5,7 @@ import { parse } from 'yaml'
 import { apisOf, collectionsOf, initiallyEnabled } from '../catalogue/apis.ts'
 import { aliasesOf, directoryOf, REST } from '../catalogue/hosts.ts'
 import type { Declaration } from '../catalogue/product.ts'
+import * as declared from '../state/collections.ts'
 import { catalogue } from './catalogue.ts'
 
 const root = join(import.meta.dir, '../..')
@@ -95,6 +96,12 @@ describe('APIs', () => {
     expect(enabled).toContain('run.googleapis.com')
     expect(enabled).not.toContain('artifactregistry.googleapis.com')
     expect([...apisOf(catalogue).keys()]).toEqual(expect.arrayContaining([...enabled]))
+  })
+
+  test('what the state keeps is some product’s, but for operations, which every product has', () => {
+    const claimed: readonly unknown[] = collectionsOf(catalogue)
+    const unclaimed = Object.values(declared).filter((collection) => !claimed.includes(collection))
+    expect(unclaimed.map(({ name }) => name)).toEqual(['operations'])
   })
 
   test('a collection has one owner', () => {

@@ -1,4 +1,11 @@
 import type { RestProduct } from '../../rest/product.ts'
+import {
+  deletedServiceAccounts,
+  serviceAccountKeys,
+  serviceAccounts,
+  workloadIdentityPoolProviders,
+  workloadIdentityPools,
+} from '../../state/collections.ts'
 
 export const iam: RestProduct = {
   name: 'iam',
@@ -14,6 +21,13 @@ export const iam: RestProduct = {
     'roles, predefined and custom',
     'deny policies, principal access boundaries',
     'workforce pools; AWS, SAML and X.509 providers',
+  ],
+  collections: [
+    serviceAccounts,
+    deletedServiceAccounts,
+    serviceAccountKeys,
+    workloadIdentityPools,
+    workloadIdentityPoolProviders,
   ],
   async serve({ routes, ...google }) {
     const { iam } = await import('./iam.ts')

@@ -1,4 +1,11 @@
 import type { OwnProduct } from '../../rest/product.ts'
+import {
+  accessTokens,
+  authorizationCodes,
+  refreshTokens,
+  signingKeys,
+  users,
+} from '../../state/collections.ts'
 
 export const issuer: OwnProduct = {
   name: 'issuer',
@@ -19,6 +26,7 @@ export const issuer: OwnProduct = {
     'the exchange of a federated identity’s token',
   ],
   leavesOut: ['passwords and consent: anyone may sign in', 'workforce identity federation'],
+  collections: [users, accessTokens, authorizationCodes, refreshTokens, signingKeys],
   async serve({ state, log }) {
     const { createIssuer } = await import('./issuer.ts')
     return { app: createIssuer({ state, log }) }

@@ -1,4 +1,5 @@
 import type { RestProduct } from '../../rest/product.ts'
+import { revisions, services } from '../../state/collections.ts'
 
 export const run: RestProduct = {
   name: 'run',
@@ -7,6 +8,7 @@ export const run: RestProduct = {
   endpointOverrides: ['RUN'],
   serves: ['services, their policies and revisions (v1 and v2)', 'operations', 'locations'],
   leavesOut: ['jobs, executions, tasks', 'worker pools', 'instances', 'domain mappings'],
+  collections: [services, revisions],
   async serve({ routes, runtime, ...google }) {
     const { Deployer } = await import('./deployer.ts')
     const { runOperations } = await import('./operations.ts')
