@@ -27,8 +27,8 @@ describe('arrows that point down', () => {
       faults({
         'emulator/main.ts': "import './commands/serve.ts'",
         'emulator/commands/serve.ts':
-          "import '../emulator.ts'\nimport { parse } from '../config.ts'\nparse()",
-        'emulator/config.ts': 'export const parse = () => 1',
+          "import '../emulator.ts'\nimport { parse } from '../config/schema.ts'\nparse()",
+        'emulator/config/schema.ts': 'export const parse = () => 1',
         'emulator/emulator.ts': "import './ingress/ingress.ts'\nimport './front/server.ts'",
         'emulator/front/server.ts':
           "import type { Service } from '../state/resources.ts'\nexport type A = Service",

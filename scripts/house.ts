@@ -25,7 +25,7 @@ const ABOUT: Readonly<Record<string, string>> = {
   'emulator/testing': 'invoker/testing',
   'emulator/emulator.ts': 'what it is made of, in the order of starting',
   'emulator/assembly': 'the parts that emulator.ts puts together',
-  'emulator/config.ts': 'flags, variables, file: one schema',
+  'emulator/config': 'flags, variables, file: one schema',
   'emulator/front': 'listeners, TLS, proxy: which product or service a host means',
   'emulator/ingress': "Cloud Run's front door",
   'emulator/control': '/_emulator/',

@@ -146,7 +146,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     tests: ['emulator/emulator.ts'],
     why: 'client speaks HTTP with an emulator: it imports errors, and of decision only types',
   },
-  'emulator/config.ts': { may: belowProducts, why: 'config imports state and what is below it only' },
+  'emulator/config': { may: belowProducts, why: 'config imports state and what is below it only' },
   'emulator/trust.ts': {
     may: [],
     tests: ['emulator/front'],
@@ -159,7 +159,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   'emulator/assembly': {
     may: [
-      'emulator/config.ts',
+      'emulator/config',
       'emulator/trust.ts',
       'emulator/manifests.ts',
       wholeState,
@@ -176,7 +176,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   'emulator/emulator.ts': {
     may: [
       'emulator/assembly',
-      'emulator/config.ts',
+      'emulator/config',
       'emulator/trust.ts',
       'emulator/manifests.ts',
       wholeState,
@@ -193,7 +193,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   'emulator/commands': {
     may: [
       'emulator/emulator.ts',
-      'emulator/config.ts',
+      'emulator/config',
       'emulator/manifests.ts',
       'emulator/trust.ts',
       'emulator/client',
@@ -213,7 +213,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   'emulator/testing': {
     may: [
       'emulator/emulator.ts',
-      'emulator/config.ts',
+      'emulator/config',
       'emulator/trust.ts',
       'emulator/products/catalogue.ts',
       'emulator/client',
@@ -237,7 +237,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   conformance: {
     may: ['emulator/emulator.ts', 'emulator/client', 'emulator/testing', 'walkthrough'],
     // What the README says of the settings is compared with them.
-    tests: ['emulator/config.ts', 'sender', 'receiver'],
+    tests: ['emulator/config', 'sender', 'receiver'],
     why: 'conformance starts the emulator through emulator.ts and speaks with it through client',
   },
   examples: {

@@ -1,6 +1,6 @@
 /** What an emulator begins with: the documents of its configuration, applied as the project's owner would. */
 import { Google } from '../client/google.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/schema.ts'
 import { InvokerError, isError } from '../errors/errors.ts'
 import { applyOnce, type Manifests } from '../manifests.ts'
 import type { Products } from '../products/products.ts'

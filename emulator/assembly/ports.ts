@@ -1,6 +1,6 @@
 /** The listeners: which there are, and what each one is for. */
 import { dirname } from 'node:path'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/schema.ts'
 import { listeningError } from '../errors/listening.ts'
 import type { Listener, ListenOptions } from '../front/listener.ts'
 import type { Front } from '../front/server.ts'

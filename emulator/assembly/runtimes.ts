@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import { aliasesOf } from '../catalogue/hosts.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/schema.ts'
 import type { Product } from '../rest/product.ts'
 import { createDockerRuntime } from '../runtime/docker.ts'
 import { createExternalRuntime } from '../runtime/external.ts'

@@ -2,7 +2,7 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/schema.ts'
 import { InvokerError, reasonOf } from '../errors/errors.ts'
 import { Authority, type KeptAuthority } from '../front/authority.ts'
 import type { TlsOptions } from '../front/tls.ts'

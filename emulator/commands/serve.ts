@@ -1,5 +1,5 @@
 /** `emulator`: settings to a running emulator, and what it says about itself. */
-import { readConfig } from '../config.ts'
+import { readConfig } from '../config/read.ts'
 import { why } from '../decision/decision.ts'
 import { type Emulator, startEmulator } from '../emulator.ts'
 import { nearest } from '../errors/nearest.ts'

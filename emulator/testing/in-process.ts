@@ -1,5 +1,5 @@
 /** The emulator inside the test's own process: for `bun test`, without Docker. */
-import type { ConfigInput } from '../config.ts'
+import type { ConfigInput } from '../config/schema.ts'
 import { startEmulator as start } from '../emulator.ts'
 import type { InstanceConnection } from '../runtime/runtime.ts'
 import { connect } from './client.ts'

@@ -2,8 +2,9 @@ import { describe, expect, test } from 'bun:test'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readConfig, SETTINGS, variableOf } from './config.ts'
-import { isError } from './errors/errors.ts'
+import { isError } from '../errors/errors.ts'
+import { readConfig } from './read.ts'
+import { SETTINGS, variableOf } from './settings.ts'
 
 function refusal(args: readonly string[], environment: Readonly<Record<string, string>> = {}): string {
   try {
