@@ -90,7 +90,7 @@ export function containerFrom(
   }
 }
 
-/** Google's reference: a revision of less than one CPU takes one request at a time, any other 80. */
+/** facts 8.3: a revision of less than one CPU takes one request at a time, any other 80. */
 export function defaultConcurrency(containers: readonly Container[]): number {
   const total = containers.reduce((sum, { limits }) => sum + (cpus(limits?.cpu ?? '1') ?? 1), 0)
   return total < 1 ? 1 : 80
@@ -112,7 +112,7 @@ function probeFrom(given: ProbeMessage | undefined): Probe | undefined {
 export function* unreadable(containers: readonly ContainerMessage[]): Generator<Violation> {
   for (const [index, { ports = [] }] of containers.entries()) {
     if (ports.length < 2) continue
-    // Seen in the wild, gh:GoogleCloudPlatform/magic-modules#10173.
+    // facts 8.2.
     const at = `containers[${index}].ports`
     yield {
       v1: `spec.template.spec.${at}`,

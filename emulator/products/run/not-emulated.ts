@@ -53,6 +53,7 @@ function* inTemplate({ settings, containers, volumes = [] }: RevisionTemplate): 
   for (const [field, name] of SETTINGS) if (settings[field] !== undefined) yield name
   for (const { name, source } of volumes)
     yield `volume '${name}' (${VOLUMES[source.kind]}), which is not mounted`
+  if (settings.healthCheckDisabled) yield 'deployments without a health check (it is made)'
   if (containers.length > 1) yield 'sidecars, which are not run'
   const probes = PROBES.filter((probe) => containers.some((container) => container[probe] !== undefined))
   if (probes.length) yield `${probes.join(', ')} (a container is up when its port is open)`

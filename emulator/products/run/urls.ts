@@ -1,4 +1,4 @@
-/** The URLs that a service shows: none where its default URL is disabled (seen in the wild, gh:GoogleContainerTools/skaffold#9522). */
+/** The URLs that a service shows: none where its default URL is disabled (facts 8.1). */
 import { type Place, serviceUrls } from '../../state/names.ts'
 import type { Service } from '../../state/resources.ts'
 

@@ -279,6 +279,12 @@ describe('facts 6.9: what is refused', () => {
       "Annotation 'autoscaling.knative.dev/target' is not supported on resources of kind 'Revision'.",
     ],
     [
+      'one that Cloud Run knows and nothing here is made of',
+      annotated({ [`${RUN}regions`]: 'us-central1,europe-west1' }),
+      'metadata.annotations',
+      `Annotation '${RUN}regions' is not emulated.`,
+    ],
+    [
       'one whose value is none',
       annotated({}, { 'autoscaling.knative.dev/minScale': 'x' }),
       'spec.template.metadata.annotations[autoscaling.knative.dev/minScale]',

@@ -238,7 +238,7 @@ function nameIn(
   name: string,
 ): ServiceName {
   if (region === EVERYWHERE) {
-    // gh:googleapis/google-cloud-go#1709.
+    // facts 8.1.
     const description = 'No region provided in host name, in resource name/parent, or in the request.'
     throw badRequest(`region: ${description}`, [{ field: 'region', description }])
   }

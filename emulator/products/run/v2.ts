@@ -19,7 +19,8 @@ import { noSuch, noSuchService, revisionsOf } from './lookup.ts'
 import { fromV2 } from './v2/input.ts'
 import { mergeMasked } from './v2/mask.ts'
 import { type V2Service, v2Service } from './v2/messages.ts'
-import { revisionToV2, templateToV2, toV2, v2Etag } from './v2/output.ts'
+import { revisionToV2, toV2, v2Etag } from './v2/output.ts'
+import { templateToV2 } from './v2/template-output.ts'
 
 const SERVICES = '/v2/projects/{project}/locations/{location}/services'
 const SERVICE = `${SERVICES}/{service}`

@@ -11,7 +11,7 @@ export interface Violation {
   readonly v1: string
   readonly v2: string
   readonly description: string
-  /** Found behind the reading of the request, whose name v2's sentence then leaves out (gh:terraform-google-modules/terraform-google-cloud-run#302). */
+  /** Found behind the reading of the request, whose name v2's sentence then leaves out (facts 8.2). */
   readonly behind?: boolean
 }
 

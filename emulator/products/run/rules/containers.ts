@@ -23,7 +23,7 @@ export const containerRules: readonly Rule[] = [
     *broken({ desired: { template } }) {
       const { containers } = template
       if (containers.length < 2 || containers.filter(({ port }) => port !== undefined).length === 1) return
-      // gh:terraform-google-modules/terraform-google-cloud-run#302.
+      // facts 8.2.
       yield behind(
         'containers',
         'Revision template should contain exactly one container with an exposed port.',

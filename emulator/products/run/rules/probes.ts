@@ -1,4 +1,4 @@
-/** Rules about probes (Google's reference of Probe, and sentences seen in the wild). */
+/** Rules about probes (facts 8.2). */
 import type { Probe } from '../../../state/settings.ts'
 import { inTemplate, type Rule } from './rule.ts'
 
@@ -21,7 +21,6 @@ export const probeRules: readonly Rule[] = [
     if (ways.length !== 1) yield 'Exactly one probe action must be set.'
   }),
   probeRule('only a start-up probe connects by TCP', function* (probe, kind) {
-    // gh: "Cloud Run currently does not support TCP socket in liveness probe".
     if (probe.tcpSocket && kind !== 'startupProbe')
       yield `Cloud Run currently does not support TCP socket in ${WORD[kind]} probe.`
   }),

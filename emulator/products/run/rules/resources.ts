@@ -1,4 +1,4 @@
-/** Rules about CPU, memory and GPUs, each by itself and together (Google's pages on CPU and memory limits). */
+/** Rules about CPU, memory and GPUs, each by itself and together (facts 8.3). */
 import type { RevisionTemplate } from '../../../state/resources.ts'
 import { bytes, cpus } from '../quantities.ts'
 import { behind, inTemplate, type Rule } from './rule.ts'
@@ -59,7 +59,7 @@ export const resourceRules: readonly Rule[] = [
         if (!range || memory === undefined || cpu === undefined) continue
         const [, least, most] = range
         if (memory >= (bytes(least) ?? 0) && memory <= (bytes(most) ?? 0)) continue
-        // gh:MarkEdmondson1234/googleCloudRunner#137.
+        // facts 8.3.
         const description = `Invalid value specified for memory. For ${decimal(cpu)} CPU, memory must be between ${least} and ${most} inclusive.`
         yield behind(`${at}.memory`, description)
       }

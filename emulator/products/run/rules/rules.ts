@@ -1,6 +1,6 @@
 /**
  * What Cloud Run refuses in a service before it makes anything of it: one table, for v1, v2 and what `emulator import` sends.
- * The sentences are Google's where one was seen (facts 6.9), and named as inferred where not. Pure.
+ * The sentences are Google's where one was seen (facts 6.9, 8.2, 8.3), and named as inferred where not. Pure.
  */
 import type { Violation } from '../violations.ts'
 import { containerRules } from './containers.ts'

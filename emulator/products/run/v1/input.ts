@@ -6,9 +6,9 @@ import { containerFrom, DEFAULTS, defaultConcurrency, unreadable } from '../cont
 import { defined, filled } from '../defined.ts'
 import type { DesiredService } from '../desired.ts'
 import { refuse, type Violation } from '../violations.ts'
+import type { ContainerNotes } from './annotation-table.ts'
 import {
   type Annotations,
-  type ContainerNotes,
   type Fault,
   readRevisionAnnotations,
   readServiceAnnotations,

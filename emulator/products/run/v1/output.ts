@@ -1,25 +1,12 @@
 /** The v1 spelling of services and revisions, Knative's, as Google answers it. */
 import type { run_v1 } from '@googleapis/run'
 import type { Place } from '../../../state/names.ts'
-import type {
-  Container,
-  ResourceCondition,
-  Revision,
-  RevisionTemplate,
-  Service,
-} from '../../../state/resources.ts'
-import type { SecretReference } from '../../../state/settings.ts'
-import { defined, filled, shown } from '../defined.ts'
+import type { ResourceCondition, Revision, Service } from '../../../state/resources.ts'
+import { defined } from '../defined.ts'
 import { routedTraffic, servedNames } from '../lookup.ts'
 import { shownUrl, shownUrls } from '../urls.ts'
-import {
-  serverAnnotations,
-  statusAnnotations,
-  writeRevisionAnnotations,
-  writeServiceAnnotations,
-} from './annotations.ts'
-import { ACCELERATOR } from './input.ts'
-import { CLOUD_SQL, volumeToKnative } from './volumes.ts'
+import { serverAnnotations, statusAnnotations, writeServiceAnnotations } from './annotations.ts'
+import { specFrom, templateAnnotations } from './template-output.ts'
 
 export function toKnative(service: Service, place: Place): run_v1.Schema$Service {
   const { name, region, template, requestedTraffic, traffic, latestReadyRevision } = service
@@ -178,81 +165,6 @@ function readyAs(type: string, { conditions }: Service): run_v1.Schema$GoogleClo
   return conditions
     .filter((condition) => condition.type === type)
     .map((c) => conditionFrom({ ...c, type: 'Ready' }))
-}
-
-/** The user's annotations, and what this version has no other place for. */
-function templateAnnotations({ annotations, settings, containers, volumes = [] }: RevisionTemplate) {
-  const dependencies = Object.fromEntries(
-    containers.flatMap(({ name, dependsOn }) => (dependsOn ? [[name, dependsOn] as const] : [])),
-  )
-  const references = [
-    ...containers.flatMap(({ env }) => env.flatMap((one) => ('secret' in one ? [one.secret] : []))),
-    ...volumes.flatMap(({ source }) => (source.kind === 'secret' ? [source.secret] : [])),
-  ]
-  const aliases = references.flatMap((reference) =>
-    reference.secret.includes('/') ? [[aliasOf(reference), reference.secret] as const] : [],
-  )
-  const instances = volumes.flatMap(({ source }) => (source.kind === 'cloudSql' ? source.instances : []))
-  return {
-    ...annotations,
-    ...writeRevisionAnnotations({
-      ...settings,
-      ...defined({
-        dependencies: filled(dependencies),
-        secretAliases: filled(Object.fromEntries(aliases)),
-        cloudSqlInstances: filled(instances),
-      }),
-    }),
-  }
-}
-
-/** A secret of another project has an alias here; v2, which needs none, leaves it to us. */
-function aliasOf({ secret, alias }: SecretReference): string {
-  return alias ?? (secret.includes('/') ? secret.replaceAll('/', '-') : secret)
-}
-
-function specFrom(template: RevisionTemplate): run_v1.Schema$RevisionSpec {
-  const { settings, volumes = [] } = template
-  const { accelerator, runtimeClass } = settings
-  const mounted = volumes.flatMap((volume) => volumeToKnative(volume, aliasOf) ?? [])
-  return {
-    ...defined({
-      volumes: filled(shown(mounted)),
-      nodeSelector: accelerator === undefined ? undefined : { [ACCELERATOR]: accelerator },
-      runtimeClassName: runtimeClass,
-    }),
-    containerConcurrency: template.containerConcurrency,
-    timeoutSeconds: template.timeoutSeconds,
-    serviceAccountName: template.serviceAccount,
-    containers: template.containers.map(containerToKnative),
-  }
-}
-
-function containerToKnative(container: Container): run_v1.Schema$Container {
-  const { name, image, command, args, env, port, portName, limits, requests } = container
-  const mounts = container.volumeMounts?.filter(({ name: volume }) => volume !== CLOUD_SQL.name)
-  return {
-    ...(name ? { name } : {}),
-    image,
-    ...(command.length ? { command: [...command] } : {}),
-    ...(args.length ? { args: [...args] } : {}),
-    ...(env.length ? { env: env.map(variableToKnative) } : {}),
-    ...(port === undefined ? {} : { ports: [{ name: portName ?? 'http1', containerPort: port }] }),
-    ...defined({
-      workingDir: container.workingDir,
-      volumeMounts: mounts?.length ? mounts : undefined,
-      startupProbe: shown(container.startupProbe),
-      livenessProbe: shown(container.livenessProbe),
-      readinessProbe: shown(container.readinessProbe),
-    }),
-    resources: defined({ limits: limits && { ...limits }, requests: requests && { ...requests } }),
-  }
-}
-
-function variableToKnative(variable: Container['env'][number]): run_v1.Schema$EnvVar {
-  if ('value' in variable) return { ...variable }
-  const { name, secret } = variable
-  return { name, valueFrom: { secretKeyRef: { key: secret.version, name: aliasOf(secret) } } }
 }
 
 function conditionFrom(condition: ResourceCondition) {

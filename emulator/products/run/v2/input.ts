@@ -11,7 +11,8 @@ import type {
 import { containerFrom, DEFAULTS, defaultConcurrency, unreadable } from '../containers.ts'
 import { defined, filled } from '../defined.ts'
 import type { DesiredService } from '../desired.ts'
-import { refuse, type Spelling, type Violation } from '../violations.ts'
+import { refuse, type Spelling } from '../violations.ts'
+import { faults, seconds } from './faults.ts'
 import {
   refuseNotEmulated,
   type V2Container,
@@ -163,7 +164,7 @@ function revisionSettings(template: V2Template): RevisionSettings {
     mesh: filled(template.serviceMesh?.mesh),
     sessionAffinity: template.sessionAffinity || undefined,
     healthCheckDisabled: template.healthCheckDisabled || undefined,
-    // Both are said once for a revision in v1; the first container carries them here. Google's reference: where resources are
+    // Both are said once for a revision in v1; the first container carries them here. facts 8.3: where resources are
     // given, a CPU that idles must be asked for.
     cpuThrottling: first?.resources && (first.resources.cpuIdle ?? false),
     startupCpuBoost: first?.resources?.startupCpuBoost || undefined,
@@ -207,47 +208,4 @@ function sourceOf({ emptyDir, secret, gcs, nfs, cloudSqlInstance }: V2Volume): V
   if (cloudSqlInstance) return { kind: 'cloudSql', instances: cloudSqlInstance.instances ?? [] }
   const memory = emptyDir?.medium === 'MEMORY' ? true : undefined
   return { kind: 'emptyDir', ...defined({ memory, sizeLimit: filled(emptyDir?.sizeLimit) }) }
-}
-
-/** Namespaces that v2 has fields for, or keeps to itself (Google's reference: they are rejected). */
-const SYSTEM_ANNOTATION =
-  /^(?:run\.googleapis\.com|cloud\.googleapis\.com|serving\.knative\.dev|autoscaling\.knative\.dev)\//
-
-/** What the messages can hold and the neutral form cannot. */
-function* faults(document: V2Service): Generator<Violation> {
-  const at = (v2: string, description: string): Violation => ({ v1: v2, v2, description })
-  const { template = {} } = document
-  for (const [path, annotations] of [
-    ['service', document.annotations],
-    ['service.template', template.annotations],
-  ] as const) {
-    const system = Object.keys(annotations ?? {}).find((name) => SYSTEM_ANNOTATION.test(name))
-    // The sentence's middle was seen in the wild; its frame is inferred.
-    if (system !== undefined)
-      yield at(`${path}.annotations`, `system annotations are not supported: '${system}'.`)
-  }
-  if (document.launchStage && document.launchStage !== 'LAUNCH_STAGE_UNSPECIFIED') {
-    if (stageWords.read(document.launchStage) === undefined)
-      yield at('service.launch_stage', 'only ALPHA, BETA, GA, or unspecified are supported.')
-  }
-  for (const field of ['timeout', 'encryptionKeyShutdownDuration'] as const) {
-    const value = template[field]
-    if (value === undefined || seconds(value) !== undefined) continue
-    yield at(`service.template.${snake(field)}`, 'Illegal duration format; duration must end with `s`.')
-  }
-  for (const [index, volume] of (template.volumes ?? []).entries()) {
-    const { name: _, ...sources } = volume
-    if (Object.values(sources).filter((source) => source !== undefined).length > 1)
-      yield at(`service.template.volumes[${index}]`, 'a volume has exactly one source.')
-  }
-}
-
-/** Whole seconds of a proto duration, such as `300s`. Undefined: none. */
-function seconds(duration: string): number | undefined {
-  const match = /^(\d{1,9})(?:\.\d{1,9})?s$/.exec(duration)
-  return match ? Number(match[1]) : undefined
-}
-
-function snake(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
