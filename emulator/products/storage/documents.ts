@@ -21,13 +21,24 @@ export function bucketDocument(state: Read<Projects>, bucket: Bucket): storage_v
     timeCreated,
     updated: timeCreated,
     ...(Object.keys(labels).length ? { labels } : {}),
-    locationType: location.includes('-') ? 'region' : 'multi-region',
+    locationType: locationType(location),
     ...(location.includes('-') ? {} : { rpo: 'DEFAULT' }),
     iamConfiguration: {
       bucketPolicyOnly: { enabled: uniformAccess },
       uniformBucketLevelAccess: { enabled: uniformAccess },
       publicAccessPrevention: 'inherited',
     },
+  }
+}
+
+/** Where a bucket's objects lie, and that folders are names only. */
+export function layoutDocument({ name, location }: Bucket) {
+  return {
+    kind: 'storage#storageLayout',
+    bucket: name,
+    location,
+    locationType: locationType(location),
+    hierarchicalNamespace: { enabled: false },
   }
 }
 
@@ -53,6 +64,10 @@ export function objectDocument(object: StoredObject): storage_v1.Schema$Object {
     updated,
     timeStorageClassUpdated: timeCreated,
   }
+}
+
+function locationType(location: string): string {
+  return location.includes('-') ? 'region' : 'multi-region'
 }
 
 /** The headers that every download carries. */

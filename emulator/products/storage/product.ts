@@ -9,7 +9,7 @@ export const storage: RestProduct = {
   serves: ['buckets', 'objects: uploads, downloads, copies'],
   leavesOut: [
     'policies and ACLs of buckets',
-    'composing, holds, versions, notifications',
+    'composing, holds, versions, notifications, making managed folders',
     'the XML API, but for downloads',
   ],
   collections: [buckets, objects, uploads],

@@ -68,6 +68,15 @@ describe('buckets', () => {
     expect((await json('GET', '/storage/v1/b/doomed')).status).toBe(404)
   })
 
+  test('tells gcloud that its folders are names only, before objects are moved or removed', async () => {
+    expect((await json('GET', `${B}/storageLayout`)).body).toMatchObject({
+      bucket: BUCKET,
+      hierarchicalNamespace: { enabled: false },
+    })
+    expect((await json('GET', `${B}/managedFolders`)).body).toEqual({ kind: 'storage#managedFolders' })
+    expect((await json('GET', '/storage/v1/b/no-such-bucket/storageLayout')).status).toBe(404)
+  })
+
   test('a name that no bucket may have is refused', async () => {
     for (const name of ['', 'ab', 'Upper', 'goog-x', 'my-google-bucket', '-x-']) {
       const { status } = await json('POST', `/storage/v1/b?project=${PROJECT}`, { name })

@@ -11,7 +11,7 @@ import { bucketPolicies, holds, requireEnabled } from '../../rest/caller.ts'
 import { pageOf } from '../../rest/paging.ts'
 import type { StoredObject } from '../../state/stored-objects.ts'
 import { denied, requireBucket, requireProject } from './access.ts'
-import { bucketDocument, objectDocument } from './documents.ts'
+import { bucketDocument, layoutDocument, objectDocument } from './documents.ts'
 import { StorageRefusal, type Tongue } from './refusal.ts'
 import {
   BUCKETS,
@@ -87,6 +87,15 @@ function bucketRoutes(serve: Serve, { state, objects, api }: StorageOptions): vo
   serve('GET', `${BUCKETS}/:bucket`, ({ c, bucket }) =>
     c.json(bucketDocument(state, bucket('storage.buckets.get'))),
   )
+  // gcloud asks this before it moves or removes. Inferred permission: who may see the objects may see how they lie.
+  serve('GET', `${BUCKETS}/:bucket/storageLayout`, ({ c, bucket }) =>
+    c.json(layoutDocument(bucket('storage.objects.list'))),
+  )
+  // There is no way to make one, and gcloud looks for them before it deletes a bucket. The permission is inferred likewise.
+  serve('GET', `${BUCKETS}/:bucket/managedFolders`, ({ c, bucket }) => {
+    bucket('storage.objects.list')
+    return c.json({ kind: 'storage#managedFolders' })
+  })
   serve('DELETE', `${BUCKETS}/:bucket`, ({ c, caller, bucket }) => {
     const { name, project } = bucket('storage.buckets.get')
     // The role table has no `storage.buckets.delete`; the project's roles that permit creating buckets permit it too.
