@@ -106,8 +106,9 @@ async function assemble(config: Config, options: EmulatorOptions, started: Start
 
   const elsewhere = started.add(createProxy({ ...trust.tls, log }))
   const verifier = new IdTokenVerifier(state.keys)
-  const acceptAudiencePath = config.audiencePath === 'accept'
-  const ingress = started.add(createIngress({ state, runtime, verifier, log, acceptAudiencePath }))
+  const { audiencePath, frontEndRules } = config
+  const rules = { acceptAudiencePath: audiencePath === 'accept', frontEndRules }
+  const ingress = started.add(createIngress({ state, runtime, verifier, log, ...rules }))
   const control = createControl({
     state,
     serviceAt: servicesOf(runtime),

@@ -59,6 +59,7 @@ describe('configuration', () => {
       scheme: 'https',
       account: 'a@example.com',
       audiencePath: 'refuse',
+      frontEndRules: 'lenient',
       upstream: 'a=http://x:1;b-00001-abc=http://y',
       image: 'a=sleep 1 = 2',
       publish: '8081=a',

@@ -75,6 +75,7 @@ export const schema = z.strictObject({
   scheme: z.enum(['http', 'https'], 'http or https').default('http'),
   account: email.default('developer@example.com'),
   audiencePath: z.enum(['accept', 'refuse'], 'accept or refuse').default('accept'),
+  frontEndRules: z.enum(['strict', 'lenient'], 'strict or lenient').default('strict'),
   upstream: z.record(z.string().regex(SERVICE_NAME, 'SERVICE=URL, or REVISION=URL'), httpUrl).default({}),
   image: z.record(z.string().min(1), z.string().min(1, "NAME='COMMAND'")).default({}),
   publish: z

@@ -94,6 +94,13 @@ export const SETTINGS: readonly Setting[] = [
     help: "what becomes of a token for a service's URL with a path: accept or refuse (accept)",
   },
   {
+    key: 'frontEndRules',
+    flag: 'front-end-rules',
+    argument: 'RULES',
+    shape: 'value',
+    help: "whether rules count that were seen on other front ends of Google's than Cloud Run's: strict or lenient (strict)",
+  },
+  {
     key: 'upstream',
     flag: 'upstream',
     argument: 'SERVICE=URL',

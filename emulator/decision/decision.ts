@@ -6,6 +6,7 @@
 
 /** The checks there are. A decision holds those that were reached, in the order they were made. */
 export type CheckName =
+  | 'request'
   | 'host'
   | 'path'
   | 'ingress'

@@ -82,7 +82,12 @@ describe('an answer that HTTP cannot say', () => {
     }
   })
 
-  test('a 204 that says how long its body is, is a 503 with the sentence in the log', async () => {
+  test('a 204 that says that it has no body is a 204', async () => {
+    answerWith('HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n')
+    expect(await rig.talk('main', door)).toStartWith('HTTP/1.1 204 No Content\r\n')
+  })
+
+  test('facts 7.13: a 204 that says how long its body is, is a 503 with the sentence in the log', async () => {
     answerWith('HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello')
     expect(await rig.talk('main', door)).toStartWith('HTTP/1.1 503 Service Unavailable\r\n')
     expect(rig.emulator.state.decisions.list().at(-1)?.log).toContain('HTTP response was malformed')

@@ -1,6 +1,6 @@
 /**
  * Who gets in. The checks of Cloud Run's front door, in their order, up to the first that fails:
- * host, reserved path, default URL, ingress setting, invoker IAM check, credential, token, account, binding.
+ * what is no request, host, reserved path, default URL, ingress setting, invoker IAM check, credential, token, account, binding.
  *
  * facts 1.1: credential absent → 403; present but not verifiable as an ID token for this service → 401; verified but not
  * authorised → 403.
@@ -15,6 +15,7 @@ import type { Route, Routes } from '../state/routes.ts'
 import type { IdTokenVerifier } from '../tokens/verify.ts'
 import { callerOf } from './caller.ts'
 import { type Credential, credentialOf } from './credential.ts'
+import { type FrontEndRules, illegal } from './front-end-rules.ts'
 import type { Gate } from './gate.ts'
 import { NOT_AUTHENTICATED, NOT_AUTHORIZED, NOT_VERIFIED } from './log-texts.ts'
 import {
@@ -57,15 +58,20 @@ export interface AdmissionOptions {
   readonly verifier: Pick<IdTokenVerifier, 'verify'>
   readonly routes: Pick<Routes, 'find'>
   readonly gateOf: (service: Service) => Gate
+  readonly frontEndRules: FrontEndRules
 }
 
 /** The one path that never reaches a container, spelled exactly so (facts 6.2). */
 const RESERVED = '/healthz'
 
-export function createAdmission({ state, runtime, verifier, routes, gateOf }: AdmissionOptions) {
+export function createAdmission(options: AdmissionOptions) {
+  const { state, runtime, verifier, routes, gateOf, frontEndRules } = options
   return async function admit(request: FrontRequest, path: string, now: number): Promise<Admitted | Refused> {
-    const { host, peer, incoming, target } = request
+    const { host, peer, incoming, target, framing } = request
     const { method = 'GET' } = incoming
+    const route = routes.find(host)
+    const none = illegal(method, framing, frontEndRules)
+    if (none) return refuse(none.page, { checks: [none.check], ...(route && { service: route.service }) })
     // facts 6.1. That it comes before everything else is inferred.
     if (request.scheme === 'http' && state.place.scheme === 'https') {
       const check = failed(
@@ -81,7 +87,6 @@ export function createAdmission({ state, runtime, verifier, routes, gateOf }: Ad
         checks: [failed('path', 'a method that reaches containers', method, 'Use another method.')],
       })
     }
-    const route = routes.find(host)
     if (!route) return refuse(NOT_FOUND, { checks: [unknownHost(host, state)] })
     const { service } = route
     const gate = gateOf(service)

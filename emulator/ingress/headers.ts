@@ -20,6 +20,14 @@ export interface RequestPassage {
   readonly webSocket: boolean
 }
 
+export interface AnswerPassage {
+  /** Of the request. */
+  readonly method: string | undefined
+  readonly trace: Trace
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
+
 /** Written by the front end itself, from what it knows. */
 const WRITTEN_ANEW: ReadonlySet<string> = new Set([
   'forwarded',
@@ -80,7 +88,7 @@ export function requestHeaders(raw: RawHeaders, passage: RequestPassage): string
 }
 
 /** The headers of a container's answer as the caller gets them. */
-export function responseHeaders(raw: RawHeaders, trace: Trace, now: number): string[] {
+export function responseHeaders(raw: RawHeaders, { method, trace, now }: AnswerPassage): string[] {
   const named = namedByConnection(raw)
   const headers: string[] = []
   let dated = false
@@ -89,6 +97,8 @@ export function responseHeaders(raw: RawHeaders, trace: Trace, now: number): str
     const key = name.toLowerCase()
     if (HOP_BY_HOP.has(key) || named?.has(key)) continue
     if (key === 'server' || key === 'alt-svc' || key === 'x-cloud-trace-context') continue
+    // facts 7.13
+    if (key === 'content-length' && method === 'HEAD') continue
     if (key === 'date') dated = true
     headers.push(name, raw[index + 1] ?? '')
   }

@@ -29,6 +29,7 @@ import { systemTimer, type Timer } from '../wire/timer.ts'
 import { type Admitted, createAdmission } from './admission.ts'
 import { answerPage } from './answer.ts'
 import { type Trouble, tell } from './failures.ts'
+import { decodedTarget, type FrontEndRules } from './front-end-rules.ts'
 import { createGates } from './gate.ts'
 import { requestHeaders, responseHeaders } from './headers.ts'
 import { type Page, SERVER_ERROR } from './pages.ts'
@@ -47,6 +48,8 @@ export interface IngressOptions {
   readonly log?: (line: string) => void
   /** Whether a service's URL with a path is accepted as an audience (facts 7.1). Default true. */
   readonly acceptAudiencePath?: boolean
+  /** What is refused that was seen refused on other front ends of Google's only. Default `strict`. */
+  readonly frontEndRules?: FrontEndRules
   /** In [0, 1): which revision of a split gets a request. Default `Math.random`. */
   readonly random?: () => number
   /** Trace and span ids: so many bytes, in hex. Default the system's random source. */
@@ -74,9 +77,10 @@ const LIMIT = 32 * 1024 * 1024
 export function createIngress(options: IngressOptions): Ingress {
   const { state, runtime, verifier, log = () => {}, random = Math.random } = options
   const { randomHex = systemHex, timer = systemTimer, acceptAudiencePath = true } = options
+  const { frontEndRules = 'strict' } = options
   const routes = new Routes(state)
   const gateOf = createGates(state, { acceptPath: acceptAudiencePath })
-  const admit = createAdmission({ state, runtime, verifier, routes, gateOf })
+  const admit = createAdmission({ state, runtime, verifier, routes, gateOf, frontEndRules })
   const forwarder = createForwarder({ timer, log })
 
   async function serve(exchange: FrontExchange, upgrade?: Upgrade): Promise<void> {
@@ -117,7 +121,7 @@ export function createIngress(options: IngressOptions): Ingress {
       outgoing,
       framing,
       upstream,
-      target,
+      target: decodedTarget(target),
       headers: requestHeaders(incoming.rawHeaders, {
         host,
         scheme,
@@ -127,7 +131,7 @@ export function createIngress(options: IngressOptions): Ingress {
         webSocket: upgrade !== undefined,
         ...(credential && { checked: credential }),
       }),
-      responseHeaders: (raw) => responseHeaders(raw, trace, now),
+      responseHeaders: (raw) => responseHeaders(raw, { method: incoming.method, trace, now }),
       timeout: revision.template.timeoutSeconds * 1000,
       limit: LIMIT,
       ...(upgrade && { upgrade }),

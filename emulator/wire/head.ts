@@ -25,8 +25,8 @@ export function requestHead(method: string, target: string, headers: RawHeaders)
 export function answerFraming({ status, headers, version }: AnswerHead): Framing | Malformed {
   if (status < 200) return { kind: 'malformed', fault: `the status is ${status}` }
   const framing = framingOf(headers, version)
-  // RFC 9110 8.6: a client that believed the length would wait for what never comes.
-  if (status === 204 && framing.kind !== 'none' && framing.kind !== 'malformed')
+  // facts 7.13. A client that believed the length would wait for what never comes; one of 0 says nothing wrong.
+  if (status === 204 && (framing.kind === 'chunked' || (framing.kind === 'length' && framing.length > 0)))
     return { kind: 'malformed', fault: 'a 204, which has no body, says how long its body is' }
   return framing
 }
