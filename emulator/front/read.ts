@@ -18,6 +18,8 @@ export interface Asked extends FrontRequest {
   readonly kind: 'request'
   /** The target was spelled in full, as a client does towards a proxy. */
   readonly absolute: boolean
+  /** The connection was made to a name of Google's: a Host that is nobody's is Google's to refuse. */
+  readonly toGoogle: boolean
 }
 
 /** What was asked for, of which host, and where it ends; or why that cannot be made out. */
@@ -47,8 +49,22 @@ export function readRequest(incoming: IncomingMessage, peer: Peer, standsFor?: S
     framing,
     peer,
     absolute: absolute !== null,
+    toGoogle: false,
     ...(port !== undefined && !standsFor && { port }),
   }
+}
+
+/**
+ * A request on a connection to a service, by the service's URL as towards a proxy, as Google's front end routes it: by Host,
+ * whatever name the connection was made to (facts 7.13). A reverse proxy that keeps its caller's Host is sent back to itself.
+ */
+export function routedByHost(request: Asked, isService: (host: string) => boolean): Asked | Malformed {
+  const spelled = request.incoming.headers.host
+  if (!request.absolute || spelled === undefined || !isService(request.host)) return request
+  const [, name] = AUTHORITY.exec(spelled) ?? []
+  const host = name && canonicalHost(name)
+  if (!host) return malformed('the host is no host')
+  return { ...request, host, absolute: false, toGoogle: true }
 }
 
 function countHosts(raw: readonly string[]): number {

@@ -15,7 +15,10 @@ export interface Peer {
 
 export interface FrontRequest {
   readonly incoming: IncomingMessage
-  /** Host asked for: lower case, no port, no trailing dot. An absolute-form target decides over the Host header. */
+  /**
+   * Host asked for: lower case, no port, no trailing dot. An absolute-form target decides over the Host header, except on the
+   * way to a service, where Host alone does (facts 7.13).
+   */
   readonly host: string
   /** Port asked for, where one was spelled. */
   readonly port?: number

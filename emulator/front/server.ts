@@ -7,7 +7,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Directory } from '../catalogue/hosts.ts'
-import { hasBody } from '../wire/framing.ts'
+import { hasBody, type Malformed } from '../wire/framing.ts'
 import { BAD_REQUEST } from '../wire/google-page.ts'
 import { guarded } from '../wire/guard.ts'
 import { lingering } from '../wire/linger.ts'
@@ -17,7 +17,7 @@ import { hostTrouble, NOT_FOR_SERVICES, originTrouble, ownNames } from './guard.
 import { roomFor, roomForPath } from './hosts.ts'
 import { type Listener, type ListenOptions, open } from './listener.ts'
 import type { ForwardProxy } from './proxy.ts'
-import { type Asked, isWebSocket, peerOf, readRequest } from './read.ts'
+import { type Asked, isWebSocket, peerOf, readRequest, routedByHost } from './read.ts'
 import { fault, refuse, refuseJson, refuseSocket, sendPage } from './refusals.ts'
 import type { FrontExchange, FrontRequest, Peer } from './request.ts'
 import { type WebRoom, webListener } from './web.ts'
@@ -112,9 +112,16 @@ function createHttpServer(serving: Serving): Server {
   /** The answer that a connection waits for, or had last. */
   const answers = new WeakMap<Duplex, ServerResponse>()
   const serve = servingRooms(serving)
-  const read = (incoming: IncomingMessage) => {
+  /** Connections through CONNECT, to a name of Google's. */
+  const tunnels = new WeakSet<Duplex>()
+  const isService = (host: string) => roomFor(rooms.directory, host, '/') === 'ingress'
+  const read = (incoming: IncomingMessage): Asked | Malformed => {
     const peer = peers.get(incoming.socket) ?? peerOf(incoming, where)
-    return readRequest(incoming, peer, where.standsFor?.())
+    const standsFor = where.standsFor?.()
+    const request = readRequest(incoming, peer, standsFor)
+    if (request.kind === 'malformed' || standsFor) return request
+    if (tunnels.has(incoming.socket)) return { ...request, toGoogle: true }
+    return routedByHost(request, isService)
   }
 
   const http = createServer({
@@ -183,6 +190,7 @@ function createHttpServer(serving: Serving): Server {
       const destination = await tunnelTo(request, serving)
       await rooms.elsewhere.connect(request, destination, socket, head, (inner, from) => {
         peers.set(inner, from)
+        if (roomFor(rooms.directory, request.host, '/') !== 'local') tunnels.add(inner)
         http.emit('connection', inner)
       })
     }),
@@ -208,7 +216,9 @@ function servingRooms({ rooms, where, isOwn, judged }: Serving) {
   return async function serve(request: Asked, outgoing: ServerResponse): Promise<void> {
     const { incoming, host, target } = request
     const room = roomFor(rooms.directory, host, target)
-    if (room === 'ingress') return rooms.ingress.handle({ ...request, outgoing })
+    // Where it is nobody's, the page says so.
+    if (room === 'ingress' || (room === 'local' && request.toGoogle))
+      return rooms.ingress.handle({ ...request, outgoing })
     if (room !== 'local') return web(request, rooms.product(room.product), outgoing)
     if (request.absolute) {
       const destination = await judged(request, 'plain')
@@ -228,10 +238,11 @@ function servingRooms({ rooms, where, isOwn, judged }: Serving) {
 
 /** The room, if it is one that connections are handed to. */
 function rawRoom(
-  { host, target, absolute }: Asked,
+  { host, target, absolute, toGoogle }: Asked,
   directory: Directory,
 ): 'ingress' | 'elsewhere' | undefined {
   const room = roomFor(directory, host, target)
+  if (room === 'local' && toGoogle) return 'ingress'
   if (room === 'local') return absolute ? 'elsewhere' : undefined
   return room === 'ingress' ? room : undefined
 }
