@@ -59,18 +59,8 @@ export function membership(
           (principal.kind !== 'anonymous' && inDomain(member.domain))
         )
       case 'principal':
-        return (
-          principal.kind === 'federated' &&
-          principal.pool === member.pool &&
-          principal.subject === member.subject
-        )
-      case 'principalSet': {
-        if (principal.kind !== 'federated' || principal.pool !== member.pool) return false
-        const { set } = member
-        if (set.by === 'pool') return true
-        if (set.by === 'group') return principal.groups.includes(set.group)
-        return Object.hasOwn(principal.attributes, set.name) && principal.attributes[set.name] === set.value
-      }
+      case 'principalSet':
+        return meansFederated(member, principal)
       case 'projectOwner':
       case 'projectEditor':
       case 'projectViewer':
@@ -96,6 +86,18 @@ export function membership(
     )
 
   return { direct, meant, knowsGroup: (email) => lookUp(groups, email) !== undefined }
+}
+
+function meansFederated(
+  member: Extract<Member, { readonly kind: 'principal' | 'principalSet' }>,
+  principal: Principal,
+): boolean {
+  if (principal.kind !== 'federated' || principal.pool !== member.pool) return false
+  if (member.kind === 'principal') return principal.subject === member.subject
+  const { set } = member
+  if (set.by === 'pool') return true
+  if (set.by === 'group') return principal.groups.includes(set.group)
+  return Object.hasOwn(principal.attributes, set.name) && principal.attributes[set.name] === set.value
 }
 
 /** The first of a binding's members that means the caller, as the policy spells it. */

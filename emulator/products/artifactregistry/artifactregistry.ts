@@ -2,6 +2,7 @@
  * Artifact Registry API v1: repositories. The images in them are the Docker engine's, or local commands that stand for
  * them, so there are no packages, tags and versions here; nor policies of a repository: the project's decide.
  */
+import type { z } from 'zod'
 import type { Permission } from '../../iam/roles.ts'
 import { ApiError, denied, errorInfo, invalid, notFound } from '../../rest/errors.ts'
 import type { Google } from '../../rest/google.ts'
@@ -108,29 +109,10 @@ export function artifactRegistry(
     const location = call.param('location')
     projectFor(call, 'artifactregistry.repositories.create', parent)
     const asked = await call.body(repositoryMessage, 'repository')
-    // Inferred wordings; the rules are documented.
-    if (!/^[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?$/.test(id) && !/^(?:(?:us|eu|asia)\.)?gcr\.io$/.test(id))
-      throw invalid('repository_id must be lowercase letters, digits and hyphens, beginning with a letter.')
-    if (!asked.format || asked.format === 'FORMAT_UNSPECIFIED') throw invalid('format is required.')
-    if (!REGIONS.includes(location) && !MULTI_REGIONS.includes(location))
-      throw invalid(`Location ${location} is not found or access is unauthorized.`)
+    const format = requireCreatable(id, location, asked)
     const name = `${parent}/repositories/${id}`
     if (repositories.has(name)) throw new ApiError('ALREADY_EXISTS', 'the repository already exists')
-    const now = state.timestamp()
-    const mode =
-      asked.mode === undefined || asked.mode === 'MODE_UNSPECIFIED' ? 'STANDARD_REPOSITORY' : asked.mode
-    const repository: Repository = {
-      name,
-      format: asked.format,
-      mode,
-      description: asked.description ?? '',
-      labels: asked.labels ?? {},
-      createTime: now,
-      updateTime: now,
-      rest: Object.fromEntries(
-        settings.flatMap((key) => (asked[key] === undefined ? [] : [[key, asked[key]]])),
-      ),
-    }
+    const repository = newRepository(name, format, asked, state.timestamp())
     repositories.put(name, repository)
     return done(call, { '@type': `type.googleapis.com/${PACKAGE}.Repository`, ...show(repository) })
   })
@@ -160,6 +142,35 @@ export function artifactRegistry(
     projectFor(call, 'artifactregistry.repositories.get', name)
     return showOperation(operationAt(state, name))
   })
+}
+
+type Asked = z.output<typeof repositoryMessage>
+
+/** Gives the format, which has to be there. */
+function requireCreatable(id: string, location: string, { format }: Asked): string {
+  // Inferred wordings; the rules are documented.
+  if (!/^[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?$/.test(id) && !/^(?:(?:us|eu|asia)\.)?gcr\.io$/.test(id))
+    throw invalid('repository_id must be lowercase letters, digits and hyphens, beginning with a letter.')
+  if (!format || format === 'FORMAT_UNSPECIFIED') throw invalid('format is required.')
+  if (!REGIONS.includes(location) && !MULTI_REGIONS.includes(location))
+    throw invalid(`Location ${location} is not found or access is unauthorized.`)
+  return format
+}
+
+function newRepository(name: string, format: string, asked: Asked, now: string): Repository {
+  const { mode } = asked
+  return {
+    name,
+    format,
+    mode: mode === undefined || mode === 'MODE_UNSPECIFIED' ? 'STANDARD_REPOSITORY' : mode,
+    description: asked.description ?? '',
+    labels: asked.labels ?? {},
+    createTime: now,
+    updateTime: now,
+    rest: Object.fromEntries(
+      settings.flatMap((key) => (asked[key] === undefined ? [] : [[key, asked[key]]])),
+    ),
+  }
 }
 
 function show({ rest, description, labels: marks, ...repository }: Repository) {

@@ -35,8 +35,25 @@ const ACCOUNTS = '/v1/projects/{project}/serviceAccounts'
 const ACCOUNT = `${ACCOUNTS}/{account}`
 
 export function iam(routes: Router, google: Google<DeletionState>): void {
-  const { state, random } = google
+  const { state } = google
+  accountRoutes(routes, google)
+  changeRoutes(routes, google)
+  deletionRoutes(routes, google)
+  policyRoutes<ServiceAccount>(routes, google, ACCOUNT, {
+    kind: 'serviceAccount',
+    permissions: { get: 'iam.serviceAccounts.getIamPolicy', set: 'iam.serviceAccounts.setIamPolicy' },
+    readBy: ['POST'],
+    find: (call, permission) => accountFor(call, state, permission),
+    put: (account, policy) => state.serviceAccounts.put(account.email, { ...account, policy }),
+    policies(call) {
+      const account = findAccount(call, state)
+      if (!account) throw unknownAccount()
+      return accountPolicies(state, account)
+    },
+  })
+}
 
+function accountRoutes(routes: Router, { state, random }: Google<DeletionState>): void {
   routes.post(ACCOUNTS, async (call) => {
     const { accountId = '', serviceAccount = {} } = await call.body(createMessage)
     const project = call.project('iam.serviceAccounts.create', () => iamDenied('iam.serviceAccounts.create'))
@@ -69,7 +86,9 @@ export function iam(routes: Router, google: Google<DeletionState>): void {
   })
 
   routes.get(ACCOUNT, (call) => showAccount(accountFor(call, state, 'iam.serviceAccounts.get')))
+}
 
+function changeRoutes(routes: Router, { state, random }: Google<DeletionState>): void {
   const change = (
     call: Call,
     permission: Permission,
@@ -118,6 +137,9 @@ export function iam(routes: Router, google: Google<DeletionState>): void {
     change(call, 'iam.serviceAccounts.disable', () => ({ disabled: true }))
     return {}
   })
+}
+
+function deletionRoutes(routes: Router, { state }: Google<DeletionState>): void {
   routes.delete(ACCOUNT, (call) => {
     deleteAccount(state, accountFor(call, state, 'iam.serviceAccounts.delete'))
     return {}
@@ -134,19 +156,6 @@ export function iam(routes: Router, google: Google<DeletionState>): void {
     if (state.serviceAccount(email)) throw alreadyExists(email.replace(/@.*/, ''), projectId, email)
     undeleteAccount(state, account)
     return { restoredAccount: showAccount(account) } satisfies iam_v1.Schema$UndeleteServiceAccountResponse
-  })
-
-  policyRoutes<ServiceAccount>(routes, google, ACCOUNT, {
-    kind: 'serviceAccount',
-    permissions: { get: 'iam.serviceAccounts.getIamPolicy', set: 'iam.serviceAccounts.setIamPolicy' },
-    readBy: ['POST'],
-    find: (call, permission) => accountFor(call, state, permission),
-    put: (account, policy) => state.serviceAccounts.put(account.email, { ...account, policy }),
-    policies(call) {
-      const account = findAccount(call, state)
-      if (!account) throw unknownAccount()
-      return accountPolicies(state, account)
-    },
   })
 }
 

@@ -32,29 +32,7 @@ const NEVER = '9999-12-31T23:59:59Z'
 const MOST_KEYS = 10
 
 export function serviceKeys(routes: Router, { state }: Google<AccountKeys>): void {
-  const keysOf = (account: ServiceAccount) => accountKeys(state, account)
-  /** The account of the path, where it may have one more key. */
-  const roomFor = (call: Call): ServiceAccount => {
-    const account = accountFor(call, state, 'iam.serviceAccountKeys.create')
-    if (keysOf(account).filter((key) => key.type === 'USER_MANAGED').length >= MOST_KEYS) {
-      throw new ApiError('FAILED_PRECONDITION', 'Precondition check failed.')
-    }
-    return account
-  }
-  const keyFor = (call: Call, permission: Parameters<typeof accountFor>[2]): ServiceAccountKey => {
-    const account = accountFor(call, state, permission)
-    const key = state.serviceAccountKeys.get(call.param('key'))
-    // facts 6.9.
-    if (!key || key.account !== account.email)
-      throw notFound(`Service account key ${call.param('key')} does not exist.`)
-    return key
-  }
-  const userKeyFor = (call: Call, permission: Parameters<typeof accountFor>[2]): ServiceAccountKey => {
-    const key = keyFor(call, permission)
-    // Inferred wording.
-    if (key.type === 'SYSTEM_MANAGED') throw invalid('System-managed keys cannot be changed.')
-    return key
-  }
+  const { keysOf, roomFor, keyFor, userKeyFor } = keyAccess(state)
 
   routes.post(KEYS, async (call) => {
     const { privateKeyType: type, keyAlgorithm: algorithm } = await call.body(createMessage)
@@ -118,6 +96,34 @@ export function serviceKeys(routes: Router, { state }: Google<AccountKeys>): voi
       return {}
     })
   }
+}
+
+/** The keys that a call means, where its caller may. */
+function keyAccess(state: Google<AccountKeys>['state']) {
+  const keysOf = (account: ServiceAccount) => accountKeys(state, account)
+  /** The account of the path, where it may have one more key. */
+  const roomFor = (call: Call): ServiceAccount => {
+    const account = accountFor(call, state, 'iam.serviceAccountKeys.create')
+    if (keysOf(account).filter((key) => key.type === 'USER_MANAGED').length >= MOST_KEYS) {
+      throw new ApiError('FAILED_PRECONDITION', 'Precondition check failed.')
+    }
+    return account
+  }
+  const keyFor = (call: Call, permission: Parameters<typeof accountFor>[2]): ServiceAccountKey => {
+    const account = accountFor(call, state, permission)
+    const key = state.serviceAccountKeys.get(call.param('key'))
+    // facts 6.9.
+    if (!key || key.account !== account.email)
+      throw notFound(`Service account key ${call.param('key')} does not exist.`)
+    return key
+  }
+  const userKeyFor = (call: Call, permission: Parameters<typeof accountFor>[2]): ServiceAccountKey => {
+    const key = keyFor(call, permission)
+    // Inferred wording.
+    if (key.type === 'SYSTEM_MANAGED') throw invalid('System-managed keys cannot be changed.')
+    return key
+  }
+  return { keysOf, roomFor, keyFor, userKeyFor }
 }
 
 /** What a public key is uploaded as: an X.509 certificate, PEM, in base64. */

@@ -45,21 +45,27 @@ type Noun = 'workloadIdentityPools' | 'workloadIdentityPoolProviders'
 type Verb = 'get' | 'list' | 'create' | 'update' | 'delete' | 'undelete'
 
 export function workloadIdentityPools(routes: Router, google: Google<IdentityPools>): void {
-  const { state, random } = google
-  const pools = state.workloadIdentityPools
-  const providers = state.workloadIdentityPoolProviders
+  const access = poolAccess(google)
+  poolRoutes(routes, google, access)
+  providerRoutes(routes, google, access)
+  operationRoutes(routes, google, access)
+}
 
+type Access = ReturnType<typeof poolAccess>
+
+/** The pools and providers that a call means, where its caller may, and what is answered of a change. */
+function poolAccess({ state, random }: Google<IdentityPools>) {
   const authorised = (call: Call, noun: Noun, verb: Verb): Project => {
     const permission: Permission = `iam.${noun}.${verb}`
     return call.project(permission, () => poolDenied(permission, call))
   }
   const poolFor = (call: Call, noun: Noun, verb: Verb): WorkloadIdentityPool => {
     const { projectNumber } = authorised(call, noun, verb)
-    return pools.get(poolName(projectNumber, call.param('pool'))) ?? missing()
+    return state.workloadIdentityPools.get(poolName(projectNumber, call.param('pool'))) ?? missing()
   }
   const providerFor = (call: Call, verb: Verb): WorkloadIdentityPoolProvider => {
     const { name } = poolFor(call, 'workloadIdentityPoolProviders', verb)
-    return providers.get(`${name}/providers/${call.param('provider')}`) ?? missing()
+    return state.workloadIdentityPoolProviders.get(`${name}/providers/${call.param('provider')}`) ?? missing()
   }
   const ended = (name: string, type: Noun, resource?: object) => {
     const id = Buffer.from(random(15)).toString('hex')
@@ -69,7 +75,12 @@ export function workloadIdentityPools(routes: Router, google: Google<IdentityPoo
     return showOperation(keepOperation(state, `${name}/operations/${id}`, { response }, metadata))
   }
   const purgeTime = () => new Date(state.clock() + KEPT).toISOString()
+  return { authorised, poolFor, providerFor, ended, purgeTime }
+}
 
+function poolRoutes(routes: Router, { state }: Google<IdentityPools>, access: Access): void {
+  const { authorised, poolFor, ended, purgeTime } = access
+  const pools = state.workloadIdentityPools
   const putPool = (pool: WorkloadIdentityPool) => {
     pools.put(pool.name, pool)
     return ended(pool.name, 'workloadIdentityPools', showPool(pool))
@@ -102,7 +113,11 @@ export function workloadIdentityPools(routes: Router, google: Google<IdentityPoo
     if (expireTime === undefined) throw notDeleted()
     return putPool(pool)
   })
+}
 
+function providerRoutes(routes: Router, { state }: Google<IdentityPools>, access: Access): void {
+  const { poolFor, providerFor, ended, purgeTime } = access
+  const providers = state.workloadIdentityPoolProviders
   const putProvider = (provider: WorkloadIdentityPoolProvider) => {
     const trouble = providerTrouble(provider)
     if (trouble !== undefined) throw invalid(trouble)
@@ -162,7 +177,10 @@ export function workloadIdentityPools(routes: Router, google: Google<IdentityPoo
     if (expireTime === undefined) throw notDeleted()
     return putProvider(provider)
   })
+}
 
+function operationRoutes(routes: Router, { state }: Google<IdentityPools>, access: Access): void {
+  const { poolFor, providerFor } = access
   routes.get(`${POOL}/operations/{operation}`, (call) => {
     const { name } = poolFor(call, 'workloadIdentityPools', 'get')
     return showOperation(operationAt(state, `${name}/operations/${call.param('operation')}`))

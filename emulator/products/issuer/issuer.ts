@@ -24,18 +24,25 @@ export interface IssuerOptions {
 /** One hour: as Google's discovery document says of itself; inferred. Seconds. */
 const DISCOVERY_AGE = 3600
 
-export function createIssuer({ state, log = () => {} }: IssuerOptions): Hono<RoomEnv> {
-  const tokenInfo = createTokenInfo(state)
-  const exchange = createTokenExchange(state, { log })
+export function createIssuer(options: IssuerOptions): Hono<RoomEnv> {
   const app = new Hono<RoomEnv>()
-
   app.onError(function answerError(error, c) {
     if (error instanceof OAuthError) return refuse(c, error)
     // A body that cannot be read.
     if (error instanceof ApiError) return c.json(error.body(), error.code)
     throw error
   })
+  // A path that Google does not have: clients want JSON (gcloud's facts 4), the words are inferred.
+  app.notFound((c) => c.json({ error: { code: 404, message: 'Not Found', status: 'NOT_FOUND' } }, 404))
+  publishedRoutes(app, options)
+  tokenInfoRoutes(app, options)
+  signInRoutes(app, options)
+  tokenRoutes(app, options)
+  return app
+}
 
+/** What Google publishes: of itself, its keys, and those of accounts. */
+function publishedRoutes(app: Hono<RoomEnv>, { state }: IssuerOptions): void {
   const cached = (c: Context, body: string, type: string, age: number) =>
     c.body(body, 200, {
       'Content-Type': type,
@@ -46,9 +53,6 @@ export function createIssuer({ state, log = () => {} }: IssuerOptions): Hono<Roo
       Age: '0', // nothing stands between
       'Accept-Ranges': 'none',
     })
-
-  // A path that Google does not have: clients want JSON (gcloud's facts 4), the words are inferred.
-  app.notFound((c) => c.json({ error: { code: 404, message: 'Not Found', status: 'NOT_FOUND' } }, 404))
 
   app.get('/.well-known/openid-configuration', (c) =>
     // Google indents this one by one.
@@ -76,7 +80,11 @@ export function createIssuer({ state, log = () => {} }: IssuerOptions): Hono<Roo
   ofAccount('/service_accounts/v1/jwk/:account', accountKeySet)
   // `client_x509_cert_url` of a key file.
   ofAccount('/robot/v1/metadata/x509/:account', accountCertificates)
+}
 
+/** What a token says, and of whom. */
+function tokenInfoRoutes(app: Hono<RoomEnv>, { state }: IssuerOptions): void {
+  const tokenInfo = createTokenInfo(state)
   app.on(
     ['GET', 'POST'],
     ['/tokeninfo', '/oauth2/v1/tokeninfo', '/oauth2/v3/tokeninfo'],
@@ -107,7 +115,9 @@ export function createIssuer({ state, log = () => {} }: IssuerOptions): Hono<Roo
     const { uniqueId: id, email, scopes } = kept
     return json(c, { id, ...(email && mayReadEmail(scopes) ? { email, verified_email: true } : {}) })
   }
+}
 
+function signInRoutes(app: Hono<RoomEnv>, { state }: IssuerOptions): void {
   app.get('/o/oauth2/auth', (c) => answerSignIn(c))
   app.get('/o/oauth2/v2/auth', (c) => answerSignIn(c))
   async function answerSignIn(c: Context) {
@@ -122,7 +132,11 @@ export function createIssuer({ state, log = () => {} }: IssuerOptions): Hono<Roo
       throw error
     }
   }
+}
 
+/** Tokens given, exchanged and taken back. */
+function tokenRoutes(app: Hono<RoomEnv>, { state, log = () => {} }: IssuerOptions): void {
+  const exchange = createTokenExchange(state, { log })
   app.post('/token', (c) => answerToken(c))
   app.post('/oauth2/v4/token', (c) => answerToken(c))
   async function answerToken(c: Context) {
@@ -153,8 +167,6 @@ export function createIssuer({ state, log = () => {} }: IssuerOptions): Hono<Roo
     if (!revoke(state, token)) throw new OAuthError('invalid_token', 'Token expired or revoked')
     return json(c, {})
   })
-
-  return app
 }
 
 /** Any client with any secret is taken: there is nothing here to protect from one (inferred: Google knows its clients). */

@@ -41,6 +41,12 @@ export function runV1(routes: Router, google: RunContext): void {
 }
 
 function knativeRoutes(routes: Router, google: RunContext, base: string, locate: Locate): void {
+  serviceRoutes(routes, google, base, locate)
+  revisionRoutes(routes, google, base, locate)
+  derivedRoutes(routes, google, base, locate)
+}
+
+function serviceRoutes(routes: Router, google: RunContext, base: string, locate: Locate): void {
   const { state, deployer } = google
   const { place } = state
 
@@ -86,7 +92,10 @@ function knativeRoutes(routes: Router, google: RunContext, base: string, locate:
     if (call.query('dryRun') !== 'all') await deployer.delete(service)
     return { status: 'Success' } satisfies run_v1.Schema$Status
   })
+}
 
+function revisionRoutes(routes: Router, google: RunContext, base: string, locate: Locate): void {
+  const { state, deployer } = google
   routes.get(`${base}/revisions`, (call) => {
     const revisions = listed(call, locate(call), 'run.revisions.list', state.revisions.list())
     return list('RevisionList', call, newestFirst(revisions), (revision) =>
@@ -101,7 +110,12 @@ function knativeRoutes(routes: Router, google: RunContext, base: string, locate:
     if (call.query('dryRun') !== 'all') await deployer.deleteRevision(revision)
     return { status: 'Success' } satisfies run_v1.Schema$Status
   })
+}
 
+/** What Knative has beside services and Cloud Run derives from them. */
+function derivedRoutes(routes: Router, google: RunContext, base: string, locate: Locate): void {
+  const { state } = google
+  const { place } = state
   routes.get(`${base}/configurations`, (call) => {
     const services = listed(call, locate(call), 'run.configurations.list', state.services.list())
     return list('ConfigurationList', call, services, (service) => configurationToKnative(service, place))

@@ -30,9 +30,17 @@ const SERVICE_TYPE = 'type.googleapis.com/google.cloud.run.v2.Service'
 const REVISION_TYPE = 'type.googleapis.com/google.cloud.run.v2.Revision'
 
 export function runV2(routes: Router, google: RunContext): void {
-  const { state, deployer } = google
-  const { place } = state
+  const access = v2Access(google)
+  serviceRoutes(routes, google, access)
+  revisionRoutes(routes, google, access)
+  servicePolicyRoutes(routes, google, SERVICE)
+}
 
+type Access = ReturnType<typeof v2Access>
+
+/** What a call means, where its caller may, and what is answered of a change. */
+function v2Access({ state }: RunContext) {
+  const { place } = state
   const locate = (call: Call): Located => {
     const [project, region] = [call.param('project'), call.param('location')]
     return { project: state.project(project), region, path: `projects/${project}/locations/${region}` }
@@ -78,6 +86,12 @@ export function runV2(routes: Router, google: RunContext): void {
       ready?.status === 'False' ? new ApiError('FAILED_PRECONDITION', ready.message ?? '') : undefined
     return operation(call, SERVICE_TYPE, toV2(service, place), error)
   }
+  return { locate, nameOf, serviceFor, revisionFor, operation, deployed }
+}
+
+function serviceRoutes(routes: Router, { state, deployer }: RunContext, access: Access): void {
+  const { locate, nameOf, serviceFor, operation, deployed } = access
+  const { place } = state
   const create = async (call: Call, document: V2Service, name: ServiceName) => {
     const { project, region, path } = locate(call)
     if (!REGIONS.includes(region)) throw noSuchLocation(region)
@@ -98,12 +112,7 @@ export function runV2(routes: Router, google: RunContext): void {
   routes.get(SERVICES, (call) => {
     const located = locate(call)
     mayList(call, located, 'run.services.list')
-    const { project, region } = located
-    const own = state.services
-      .list()
-      .filter(
-        (service) => service.project === project?.projectId && (region === '-' || service.region === region),
-      )
+    const own = state.services.list().filter(isIn(located))
     return listed('services', call, own, { limit: LIST_LIMIT, show: (service) => toV2(service, place) })
   })
   routes.get(SERVICE, (call) => toV2(serviceFor(call, 'run.services.get'), place))
@@ -145,7 +154,10 @@ export function runV2(routes: Router, google: RunContext): void {
     if (!validateOnly(call)) await deployer.delete(service, expectedVersion)
     return operation(call, SERVICE_TYPE, { ...toV2(service, place), deleteTime: state.timestamp() })
   })
+}
 
+function revisionRoutes(routes: Router, { state, deployer }: RunContext, access: Access): void {
+  const { locate, nameOf, revisionFor, operation } = access
   routes.get(REVISIONS, (call) => {
     const located = locate(call)
     mayList(call, located, 'run.revisions.list')
@@ -164,8 +176,11 @@ export function runV2(routes: Router, google: RunContext): void {
     if (!validateOnly(call)) await deployer.deleteRevision(revision)
     return operation(call, REVISION_TYPE, { ...revisionToV2(revision), deleteTime: state.timestamp() })
   })
+}
 
-  servicePolicyRoutes(routes, google, SERVICE)
+function isIn({ project, region }: Located) {
+  return (service: Service) =>
+    service.project === project?.projectId && (region === '-' || service.region === region)
 }
 
 function validateOnly(call: Call): boolean {

@@ -47,12 +47,7 @@ export function serviceUsage(
 
   routes.get(SERVICES, (call) => {
     const project = projectFor(call, 'serviceusage.services.list', 'list', [])
-    const wanted = /^state:(ENABLED|DISABLED)$/.exec(call.query('filter') ?? '')?.[1]
-    if (call.query('filter') && !wanted) throw invalid('Request contains an invalid argument.')
-    const names = [...new Set([...project.enabledServices, ...apis.keys()])].sort()
-    const shown = names.filter(
-      (name) => !wanted || project.enabledServices.includes(name) === (wanted === 'ENABLED'),
-    )
+    const shown = wantedNames(project, apis, call.query('filter') ?? '')
     const show = (name: string) => showService(project, name)
     return listed('services', call, shown, { limit: LIST_LIMIT, show })
   })
@@ -100,6 +95,17 @@ export function serviceUsage(
   routes.get('/v1/operations/{operation}', (call) =>
     showOperation(operationAt(state, `operations/${call.param('operation')}`)),
   )
+}
+
+function wantedNames(
+  { enabledServices }: Project,
+  apis: ReadonlyMap<string, Api>,
+  filter: string,
+): readonly string[] {
+  const wanted = /^state:(ENABLED|DISABLED)$/.exec(filter)?.[1]
+  if (filter && !wanted) throw invalid('Request contains an invalid argument.')
+  const names = [...new Set([...enabledServices, ...apis.keys()])].sort()
+  return names.filter((name) => !wanted || enabledServices.includes(name) === (wanted === 'ENABLED'))
 }
 
 function serviceDocuments(apis: ReadonlyMap<string, Api>) {
