@@ -116,6 +116,7 @@ async function assemble(config: Config, options: EmulatorOptions, started: Start
     tunnels: isNear,
     endpoints: endpointOverrides(catalogue),
     googlePort: async () => (await ports.google()).port,
+    instances: { permits: isNear, connect: (service) => ports.connectProgram(service) },
     rehearsal: createRehearsal({ state, time, products, objects: builds.objects, documents }),
     ...(onShutdown && { shutdown: { permits: isNear, begin: onShutdown } }),
   })

@@ -19,6 +19,38 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'prints what points a shell at it',
     run: async (args) => (await import('./commands/env.ts')).env(args),
   },
+  exec: {
+    summary: 'runs a program that reaches it and nothing else',
+    run: async (args) => (await import('./commands/exec.ts')).exec(args),
+  },
+  run: {
+    summary: 'runs a program as a service',
+    run: async (args) => (await import('./commands/exec.ts')).run(args),
+  },
+  services: {
+    summary: 'lists what is deployed',
+    run: async (args) => (await import('./commands/services.ts')).services(args),
+  },
+  grant: {
+    summary: 'gives an account a role on a service',
+    run: async (args) => (await import('./commands/grant.ts')).grant(args),
+  },
+  revoke: {
+    summary: 'takes it back',
+    run: async (args) => (await import('./commands/grant.ts')).revoke(args),
+  },
+  call: {
+    summary: 'calls a service, and says why that ends as it does',
+    run: async (args) => (await import('./commands/call.ts')).call(args),
+  },
+  token: {
+    summary: 'prints an ID token of a service account',
+    run: async (args) => (await import('./commands/token.ts')).token(args),
+  },
+  decisions: {
+    summary: 'prints what the front door decided, and why',
+    run: async (args) => (await import('./commands/decisions.ts')).decisions(args),
+  },
   import: {
     summary: 'gives it the services and policies of a project',
     run: async (args) => (await import('./commands/import.ts')).importDocuments(args),
@@ -55,6 +87,6 @@ function commandOf(name: string): Entry {
 
 /** The commands, as the main help lists them. */
 function list(): string {
-  const lines = Object.entries(COMMANDS).map(([command, { summary }]) => `  ${command.padEnd(10)}${summary}`)
+  const lines = Object.entries(COMMANDS).map(([command, { summary }]) => `  ${command.padEnd(11)}${summary}`)
   return `Commands, each with --help:\n${lines.join('\n')}`
 }

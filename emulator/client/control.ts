@@ -1,8 +1,10 @@
 /** The emulator's own API, `/_emulator/`, of one that runs. */
+import type { IncomingMessage } from 'node:http'
+import { createInterface } from 'node:readline'
 import { z } from 'zod'
 import type { ExplainedDecision } from '../decision/decision.ts'
 import { InvokerError } from '../errors/errors.ts'
-import { noEmulator, parsed, send } from './http.ts'
+import { exchange, noEmulator, parsed, responseOf } from './http.ts'
 
 const facts = z.object({
   project: z.string(),
@@ -10,6 +12,8 @@ const facts = z.object({
   region: z.string(),
   /** The person who owns the project. */
   account: z.string(),
+  /** The service account that services run as where none is named. */
+  computeAccount: z.string(),
   /** Scheme of a service's URL. */
   scheme: z.enum(['http', 'https']),
   /** False where other hosts than Google's are not passed on: the emulator does that for its own machine only. */
@@ -31,6 +35,11 @@ export type ListedService = z.infer<typeof services>['services'][number]
 const decisions = z.object({ decisions: z.array(z.custom<ExplainedDecision>()) })
 const absent = z.object({ members: z.array(z.string()), roles: z.array(z.string()) })
 const minted = z.object({ token: z.string() })
+const connected = z.object({ variables: z.record(z.string(), z.string()) })
+/** A program's way to Google. */
+export interface Connection extends z.infer<typeof connected> {
+  close(): void
+}
 const ending = z.object({ pid: z.int().positive() })
 const refusal = z.object({ error: z.string() })
 
@@ -92,6 +101,21 @@ export class Control {
     return this.#ask(z.unknown(), '/_emulator/push', request)
   }
 
+  /**
+   * Opens the way to Google for a program of this machine that is to be a service: the variables that it is to have. It stays
+   * open until `close` is called or this process ends.
+   */
+  async connect(service: string): Promise<Connection> {
+    const body = { service }
+    const response = await this.#exchange('/_emulator/instances', body)
+    if (response.statusCode !== 200) return this.#refused(await responseOf(response))
+    const lines = createInterface({ input: response })
+    const { value } = await lines[Symbol.asyncIterator]().next()
+    const read = connected.safeParse(parsed(String(value)))
+    if (!read.success) throw notEmulator(this.url)
+    return { ...read.data, close: () => void response.destroy() }
+  }
+
   async advance(milliseconds: number): Promise<void> {
     await this.#ask(z.unknown(), '/_emulator/clock', { advance: milliseconds })
   }
@@ -113,13 +137,20 @@ export class Control {
 
   /** A GET, or a POST of JSON. */
   async #send(path: string, body?: object): Promise<Response> {
-    const response = await send(this.url, `${this.url}${path}`, {
+    const response = await responseOf(await this.#exchange(path, body))
+    return response.ok ? response : this.#refused(response)
+  }
+
+  #exchange(path: string, body?: object): Promise<IncomingMessage> {
+    return exchange(this.url, `${this.url}${path}`, {
       ...this.#options,
       ...(body ? { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) } : {}),
     }).catch((cause: unknown) => {
       throw noEmulator(this.url, cause)
     })
-    if (response.ok) return response
+  }
+
+  async #refused(response: Response): Promise<never> {
     const { status } = response
     const said = refusal.safeParse(parsed(await response.text())).data?.error
     throw said === undefined ? notEmulator(this.url) : new InvokerError('ERR_CONTROL', said, { status })

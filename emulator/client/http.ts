@@ -1,5 +1,5 @@
 /** Requests to an emulator by the names that it stands for, on Node.js and Bun alike. */
-import { request } from 'node:http'
+import { type IncomingMessage, request } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 import { InvokerError, reasonOf } from '../errors/errors.ts'
 
@@ -41,7 +41,12 @@ export const byName: Fetch = (url, init) => fetch(url, { ...init, redirect: 'man
  * Sends one request through the emulator as a proxy: `url` is the whole of what is asked for, whatever its scheme, and
  * neither DNS nor a certificate has a part in it. Redirects are not followed.
  */
-export function send(emulator: string, url: string, options: SendOptions = {}): Promise<Response> {
+export async function send(emulator: string, url: string, options: SendOptions = {}): Promise<Response> {
+  return responseOf(await exchange(emulator, url, options))
+}
+
+/** The same, with an answer that is still to be read. */
+export function exchange(emulator: string, url: string, options: SendOptions = {}): Promise<IncomingMessage> {
   const { hostname, port } = new URL(emulator)
   const { host, origin, pathname, search } = new URL(url)
   const { body, method = body === undefined ? 'GET' : 'POST', headers = {}, timeout } = options
@@ -65,17 +70,22 @@ export function send(emulator: string, url: string, options: SendOptions = {}): 
     sent.on('timeout', () => sent.destroy(new Error(`no answer within ${(timeout ?? 0) / 1000} s`)))
     sent.on('error', reject)
     sent.on('response', (incoming) => {
-      buffer(incoming).then((bytes) => {
-        const received = new Headers()
-        for (let at = 0; at + 1 < incoming.rawHeaders.length; at += 2)
-          received.append(incoming.rawHeaders[at] ?? '', incoming.rawHeaders[at + 1] ?? '')
-        const { statusCode: status = 0, statusMessage: statusText = '' } = incoming
-        const empty = status === 204 || status === 304
-        resolve(new Response(empty ? null : new Uint8Array(bytes), { status, statusText, headers: received }))
-      }, reject)
+      sent.setTimeout(0)
+      resolve(incoming)
     })
     sent.end(body)
   })
+}
+
+/** An answer, read to its end. */
+export async function responseOf(incoming: IncomingMessage): Promise<Response> {
+  const bytes = await buffer(incoming)
+  const headers = new Headers()
+  for (let at = 0; at + 1 < incoming.rawHeaders.length; at += 2)
+    headers.append(incoming.rawHeaders[at] ?? '', incoming.rawHeaders[at + 1] ?? '')
+  const { statusCode: status = 0, statusMessage: statusText = '' } = incoming
+  const empty = status === 204 || status === 304
+  return new Response(empty ? null : new Uint8Array(bytes), { status, statusText, headers })
 }
 
 /** The value of a JSON text; the text itself where it is none, undefined for nothing. */

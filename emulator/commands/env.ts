@@ -123,24 +123,33 @@ async function pointed(
   shell: Shell,
   before: Map<string, string | null>,
 ): Promise<Assignments> {
-  const { url, mode } = options
   const current = without(before)
+  const { environment, facts } = await environmentAt(options, current)
+  tell(options, facts, shell)
+  return assignmentsOf(environment, before, current)
+}
+
+/** What makes programs reach the emulator that runs there. Writes the files that it names. */
+export async function environmentAt(
+  options: Pick<Options, 'url' | 'mode' | 'account' | 'metadata' | 'java' | 'dir'>,
+  current: Variables,
+): Promise<{ readonly environment: Environment; readonly facts: EmulatorFacts }> {
+  const { url, mode, account } = options
   const control = controlAt(url)
-  const known = await control.environment()
+  const facts = await control.environment()
   const places = await writePlaces(await control.certificate(), options, current, Date.now())
   const environment = environmentFor({
     mode,
     url,
-    facts: known,
+    facts,
     places,
     metadata: options.metadata === true,
-    account: options.account,
+    account,
     java: options.java === true,
     platform: process.platform,
     current,
   })
-  tell(options, known, shell)
-  return assignmentsOf(environment, before, current)
+  return { environment, facts }
 }
 
 /** This shell's variables, with what was set before in the place of what an emulator has set. */

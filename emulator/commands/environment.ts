@@ -52,7 +52,16 @@ export function environmentFor(request: EnvironmentRequest): Environment {
   return { set, unset: leadingAway(set, current) }
 }
 
-function leadingAway(
+/** The variables of a program that is started with it. */
+export function applied(
+  { set, unset }: Environment,
+  current: EnvironmentRequest['current'],
+): Readonly<Record<string, string | undefined>> {
+  return { ...current, ...Object.fromEntries(unset.map((name) => [name, undefined])), ...set }
+}
+
+/** What would lead a program past the emulator, but for what is set. */
+export function leadingAway(
   set: Readonly<Record<string, string>>,
   current: EnvironmentRequest['current'],
 ): readonly string[] {

@@ -1,10 +1,11 @@
 /** The running emulator that a command speaks with. */
 import { Option } from 'commander'
-import { Control, type EmulatorFacts } from '../client/control.ts'
+import { Control, type EmulatorFacts, type ListedService } from '../client/control.ts'
 import { Google } from '../client/google.ts'
 import { throughEmulator } from '../client/http.ts'
 import { signIn } from '../client/sign-in.ts'
 import { InvokerError } from '../errors/errors.ts'
+import { suggestion } from '../errors/nearest.ts'
 
 /** How long it may take to answer, milliseconds. */
 const PATIENCE = 5000
@@ -41,4 +42,15 @@ export function googleAt(url: URL, { project, region }: EmulatorFacts, other = r
   const fetch = throughEmulator(url.origin)
   const accessToken = async () => (await signIn(fetch)).accessToken
   return new Google({ project, region: other, fetch, accessToken })
+}
+
+/** The service of this name. @throws {InvokerError} ERR_NO_SERVICE, with what may have been meant */
+export async function serviceAt(control: Control, name: string): Promise<ListedService> {
+  const services = await control.services()
+  const found = services.find((service) => service.name === name)
+  if (found) return found
+  const names = services.map((service) => service.name)
+  const there = names.length > 0 ? `There is ${names.join(', ')}.` : 'None is deployed.'
+  const mend = [suggestion(name, names), there].filter(Boolean).join(' ')
+  throw new InvokerError('ERR_NO_SERVICE', `there is no service ${JSON.stringify(name)}.`, { mend })
 }

@@ -118,6 +118,7 @@ test('tells what a shell needs to be pointed here', async () => {
     projectNumber: state.place.projectNumber,
     region: state.region,
     account: state.owner,
+    computeAccount: '123456789012-compute@developer.gserviceaccount.com',
     scheme: state.place.scheme,
     tunnels: true,
     endpoints: { direct: ['IAM'], byName: { RUN: 'run.googleapis.com' } },

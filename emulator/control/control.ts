@@ -5,8 +5,9 @@ import type { EndpointOverrides } from '../catalogue/apis.ts'
 import { type ExplainedDecision, why } from '../decision/decision.ts'
 import type { Peer, RoomEnv } from '../front/request.ts'
 import { absentFrom } from '../iam/validate.ts'
-import { serviceUrl } from '../state/names.ts'
+import { defaultComputeServiceAccount, serviceUrl } from '../state/names.ts'
 import type { Users } from '../state/parts.ts'
+import { createInstances, type Instances } from './instances.ts'
 import { createPush, type PushOptions } from './push.ts'
 import { type Rehearsal, readRequest, rehearsalRoutes } from './rehearsal.ts'
 
@@ -22,6 +23,8 @@ export interface ControlOptions extends PushOptions {
   readonly endpoints?: EndpointOverrides
   /** Ends the emulator for programs of its own machine. Without it that is left to whoever started it. */
   readonly shutdown?: { readonly permits: (peer: Peer) => boolean; readonly begin: () => void }
+  /** Opens the way to Google for programs that somebody else runs. */
+  readonly instances?: Instances
   /** Without it a test cannot let time pass or begin anew. */
   readonly rehearsal?: Rehearsal
 }
@@ -43,6 +46,7 @@ export function createControl({
   endpoints = { direct: [], byName: {} },
   rehearsal,
   shutdown,
+  instances,
   googlePort,
 }: ControlOptions): Hono<RoomEnv> {
   const app = new Hono<RoomEnv>()
@@ -67,6 +71,7 @@ export function createControl({
       projectNumber,
       region,
       account: owner,
+      computeAccount: defaultComputeServiceAccount(state.place),
       scheme,
       tunnels: tunnels(c.env.peer),
       endpoints,
@@ -96,6 +101,8 @@ export function createControl({
 
   /** One request as Pub/Sub, Cloud Scheduler, Cloud Tasks or Eventarc makes it. */
   app.post('/_emulator/push', createPush({ state, googlePort }))
+
+  if (instances) app.post('/_emulator/instances', createInstances(state, instances))
 
   /** `{}` ends the emulator, as a signal would. Answers with the process to wait for. */
   app.post('/_emulator/shutdown', async (c) => {

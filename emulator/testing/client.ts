@@ -1,9 +1,10 @@
 /** A {@link CloudRun} over HTTP: Google's REST calls for what Google offers, `/_emulator/` for the rest. */
+import { emailOf, memberOf } from '../client/accounts.ts'
 import { Control } from '../client/control.ts'
 import { Google } from '../client/google.ts'
 import { send, throughEmulator } from '../client/http.ts'
 import { signIn } from '../client/sign-in.ts'
-import { defaultComputeServiceAccount, type Place, serviceAccountEmail, serviceUrl } from '../state/names.ts'
+import { type Place, serviceUrl } from '../state/names.ts'
 import type { CallOptions, CloudRun, PushResult, ServiceOptions } from './cloud-run.ts'
 
 export interface ClientOptions {
@@ -26,7 +27,8 @@ const INVOKER = 'roles/run.invoker'
 export async function connect(options: ClientOptions): Promise<CloudRun> {
   const { url, services, serviceAccounts } = options
   const control = new Control(url)
-  const { project, projectNumber, region, scheme } = await control.environment()
+  const facts = await control.environment()
+  const { project, projectNumber, region, scheme } = facts
   const place: Place = { projectId: project, projectNumber, scheme }
   const fetch = throughEmulator(url)
   const accessToken = async () => (await signIn(fetch)).accessToken
@@ -35,14 +37,9 @@ export async function connect(options: ClientOptions): Promise<CloudRun> {
 
   const revisions = new Map<string, string>()
 
-  const emailOf = (account: string) =>
-    account.includes('@') ? account : serviceAccountEmail(account, project)
-  const accountOf = (as: string) => (as === 'default' ? defaultComputeServiceAccount(place) : emailOf(as))
-  const memberOf = (member: string) =>
-    /^(?:allUsers|allAuthenticatedUsers)$|:/.test(member) ? member : `serviceAccount:${emailOf(member)}`
   const urlOf = (service: string) => serviceUrl({ project, region, name: service }, place)
   const makeAccount = async (account: string) => {
-    const email = emailOf(account)
+    const email = emailOf(account, facts)
     const [accountId = '', domain] = email.split('@')
     if (domain === `${project}.iam.gserviceaccount.com`) await google.createServiceAccount(accountId)
     return email
@@ -71,10 +68,10 @@ export async function connect(options: ClientOptions): Promise<CloudRun> {
       return { ...variables, K_SERVICE: as, K_REVISION: revision, K_CONFIGURATION: as }
     },
     createServiceAccount: makeAccount,
-    grant: (service, member, role = INVOKER) => google.grant(service, memberOf(member), role),
-    revoke: (service, member, role = INVOKER) => google.revoke(service, memberOf(member), role),
+    grant: (service, member, role = INVOKER) => google.grant(service, memberOf(member, facts), role),
+    revoke: (service, member, role = INVOKER) => google.revoke(service, memberOf(member, facts), role),
     token: ({ as, audience }) =>
-      control.token(accountOf(as), audience in services ? urlOf(audience) : audience),
+      control.token(emailOf(as, facts), audience in services ? urlOf(audience) : audience),
     async call(service, { as, path = '/', method, headers = {}, body }: CallOptions = {}) {
       const token = as === undefined ? undefined : await cloud.token({ as, audience: urlOf(service) })
       return send(url, `${urlOf(service)}${path}`, {
@@ -84,7 +81,7 @@ export async function connect(options: ClientOptions): Promise<CloudRun> {
       })
     },
     async push(service, { as, ...rest }) {
-      const account = as === undefined ? {} : { serviceAccount: accountOf(as) }
+      const account = as === undefined ? {} : { serviceAccount: emailOf(as, facts) }
       return (await control.push({ ...rest, ...account, service })) as PushResult
     },
     decisions: (service) => control.decisions({ service, limit: 1000 }),
