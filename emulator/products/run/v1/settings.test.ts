@@ -130,12 +130,56 @@ async function thereAndBack(annotations: object, template: object) {
   const read = await world.get(`${V2}/first`)
   const second = await world.post(`${V2}?serviceId=second`, { ...read.body, etag: '' })
   expect([second.status, second.body.error?.message]).toEqual([200, undefined])
-  return { first: created.body, second: (await world.get(`${V1}/second`)).body }
+  return { first: created.body, v2: read.body, second: (await world.get(`${V1}/second`)).body }
 }
 
 describe('settings', () => {
   test('that both versions have go from v1 to v2 and back as they were', async () => {
-    const { first, second } = await thereAndBack(ofService, ofRevision)
+    const { first, v2, second } = await thereAndBack(ofService, ofRevision)
+    expect(v2).toMatchObject({
+      client: 'gcloud',
+      clientVersion: '528.0.0',
+      description: 'what it is',
+      launchStage: 'BETA',
+      ingress: 'INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER',
+      invokerIamDisabled: true,
+      defaultUriDisabled: true,
+      iapEnabled: true,
+      customAudiences: ['https://a.example'],
+      scaling: { scalingMode: 'MANUAL', minInstanceCount: 1, maxInstanceCount: 3, manualInstanceCount: 2 },
+      binaryAuthorization: {
+        policy: 'projects/p/platforms/cloudRun/policy',
+        breakglassJustification: 'because',
+      },
+      buildConfig: {
+        name: 'projects/p/builds/b',
+        sourceLocation: 'gs://bucket/source.zip',
+        functionTarget: 'hello',
+        imageUri: 'image',
+        baseImage: 'nodejs22',
+        enableAutomaticUpdates: true,
+        environmentVariables: { A: 'b' },
+      },
+      template: {
+        scaling: { minInstanceCount: 1, maxInstanceCount: 5 },
+        vpcAccess: { egress: 'PRIVATE_RANGES_ONLY', networkInterfaces: [{ network: 'n', tags: ['t'] }] },
+        executionEnvironment: 'EXECUTION_ENVIRONMENT_GEN2',
+        sessionAffinity: true,
+        healthCheckDisabled: true,
+        encryptionKey: KEY,
+        encryptionKeyRevocationAction: 'SHUTDOWN',
+        encryptionKeyShutdownDuration: '7200s',
+        gpuZonalRedundancyDisabled: true,
+        nodeSelector: { accelerator: 'nvidia-l4' },
+        serviceMesh: { mesh: 'projects/p/locations/global/meshes/m' },
+        containers: [{ resources: { startupCpuBoost: true }, dependsOn: ['side'] }, { name: 'side' }],
+      },
+    })
+    expect(v2.template.containers[0].resources).not.toHaveProperty('cpuIdle')
+    expect(v2.template.volumes).toContainEqual({
+      name: 'cloudsql',
+      cloudSqlInstance: { instances: ['p:r:a', 'p:r:b'] },
+    })
     expect(first.metadata.annotations).toMatchObject(ofService)
     expect(second.metadata.annotations).toEqual(first.metadata.annotations)
     expect(first.spec.template.metadata.annotations).toEqual(ofRevision)
