@@ -20,6 +20,7 @@ import type {
   User,
   WorkloadIdentityPool,
   WorkloadIdentityPoolProvider,
+  WrittenEntry,
 } from './resources.ts'
 import type { Ring } from './ring.ts'
 
@@ -119,5 +120,5 @@ export interface Decisions {
 
 /** What services and the platform logged, newest last. */
 export interface Logs {
-  readonly logs: Ring<LogEntry>
+  readonly logs: Ring<LogEntry | WrittenEntry>
 }

@@ -247,8 +247,8 @@ export interface RefreshToken {
   readonly createTime: string
 }
 
-/** A line in a service's log, as Cloud Logging keeps it. */
-export interface LogEntry {
+/** A line in a log, as Cloud Logging keeps it. */
+interface LoggedLine {
   readonly timestamp: string
   readonly severity:
     | 'DEFAULT'
@@ -260,10 +260,25 @@ export interface LogEntry {
     | 'CRITICAL'
     | 'ALERT'
     | 'EMERGENCY'
-  /** `run.googleapis.com/stdout`, `…/stderr`, `…/requests` or `…/varlog/system`. */
+  /** The log's name within the project: `run.googleapis.com/stdout`, `…/stderr`, `…/requests`, `…/varlog/system`, or a program's own. */
   readonly log: string
-  readonly instance: InstanceOf
   readonly textPayload?: string
   readonly jsonPayload?: Readonly<Record<string, unknown>>
   readonly httpRequest?: Readonly<Record<string, unknown>>
+}
+
+/** What a service or the platform logged. */
+export interface LogEntry extends LoggedLine {
+  readonly instance: InstanceOf
+}
+
+/** What a program wrote itself, through the API. */
+export interface WrittenEntry extends LoggedLine {
+  /** Id of the project. */
+  readonly project: string
+  readonly resource: { readonly type: string; readonly labels: Readonly<Record<string, string>> }
+  readonly insertId?: string
+  readonly labels?: Readonly<Record<string, string>>
+  /** What nothing here acts on, given back as it came. */
+  readonly rest: Readonly<Record<string, unknown>>
 }

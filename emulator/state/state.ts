@@ -25,6 +25,7 @@ import type {
   User,
   WorkloadIdentityPool,
   WorkloadIdentityPoolProvider,
+  WrittenEntry,
 } from './resources.ts'
 import { Ring } from './ring.ts'
 import { tokenKey } from './token-key.ts'
@@ -99,7 +100,7 @@ export class State
   /** What the front door decided, newest last. */
   readonly decisions = new Ring<Decision>({ size: 1000, bytes: 16 * MIB, weigh: weightOf })
   /** What services and the platform logged, newest last. */
-  readonly logs = new Ring<LogEntry>({ size: 10_000, bytes: 64 * MIB, weigh: weightOfEntry })
+  readonly logs = new Ring<LogEntry | WrittenEntry>({ size: 10_000, bytes: 64 * MIB, weigh: weightOfEntry })
   readonly keys: KeyRing
   readonly #options: StateOptions
   #lastSweep = Number.NEGATIVE_INFINITY
@@ -250,7 +251,7 @@ export class State
 }
 
 /** What it takes to keep one, about: two bytes a character. */
-function weightOfEntry({ textPayload = '', jsonPayload, httpRequest }: LogEntry): number {
+function weightOfEntry({ textPayload = '', jsonPayload, httpRequest }: LogEntry | WrittenEntry): number {
   const payloads = [jsonPayload, httpRequest].filter((payload) => payload !== undefined)
   const characters = payloads.reduce(
     (sum, payload) => sum + JSON.stringify(payload).length,

@@ -5,7 +5,7 @@
  */
 import { invalid } from '../../rest/errors.ts'
 
-const SEVERITIES: readonly string[] = [
+export const SEVERITIES = [
   'DEFAULT',
   'DEBUG',
   'INFO',
@@ -15,7 +15,11 @@ const SEVERITIES: readonly string[] = [
   'CRITICAL',
   'ALERT',
   'EMERGENCY',
-]
+] as const
+
+export function isSeverity(name: string): name is (typeof SEVERITIES)[number] {
+  return SEVERITIES.some((severity) => severity === name)
+}
 
 type Test = (entry: object) => boolean
 
@@ -200,7 +204,8 @@ function compare(field: string, actual: string, expected: string): number {
 }
 
 function rank(severity: string): number {
-  return SEVERITIES.indexOf(severity.toUpperCase())
+  const name = severity.toUpperCase()
+  return isSeverity(name) ? SEVERITIES.indexOf(name) : -1
 }
 
 function pattern(source: string): RegExp {

@@ -1,4 +1,4 @@
-/** Cloud Logging API v2: reading what services and the platform logged (`gcloud run services logs read`). */
+/** Cloud Logging API v2: what services and the platform logged (`gcloud run services logs read`), and what programs write. */
 import { createHash } from 'node:crypto'
 import { iamDenied, projectPolicies } from '../../rest/caller.ts'
 import { invalid } from '../../rest/errors.ts'
@@ -7,8 +7,9 @@ import { int, message, strings, text } from '../../rest/messages.ts'
 import { pageOf } from '../../rest/paging.ts'
 import type { Router } from '../../rest/route.ts'
 import type { Logs, Placed } from '../../state/parts.ts'
-import type { LogEntry } from '../../state/resources.ts'
+import type { InstanceOf, LogEntry, WrittenEntry } from '../../state/resources.ts'
 import { logFilter } from './filter.ts'
+import { writeRoutes } from './write.ts'
 
 const listMessage = message({
   projectIds: strings,
@@ -21,7 +22,9 @@ const listMessage = message({
 const LIST_LIMIT = 1000
 const PERMISSION = 'logging.logEntries.list'
 
-export function logging(routes: Router, { state }: Google<Logs>): void {
+export function logging(routes: Router, google: Google<Logs>): void {
+  const { state } = google
+  writeRoutes(routes, google)
   routes.post('/v2/entries:list', async (call) => {
     const request = await call.body(listMessage)
     const { filter = '', orderBy = 'timestamp asc', pageSize = 0, pageToken } = request
@@ -40,7 +43,7 @@ export function logging(routes: Router, { state }: Google<Logs>): void {
     const matches = logFilter(filter)
     const entries = state.logs
       .list()
-      .filter(({ instance }) => projects.includes(instance.service.project))
+      .filter((entry) => projects.includes(projectOf(entry)))
       .map((entry) => showEntry(state, entry))
       .filter(matches)
     if (!/^timestamp(?: asc| desc)?$/.test(orderBy)) throw invalid('Request contains an invalid argument.')
@@ -73,27 +76,38 @@ function withReason(entry: ShownEntry): readonly ShownEntry[] {
   ]
 }
 
-function showEntry({ place }: Placed, entry: LogEntry) {
-  const { instance, log, timestamp, severity, textPayload, jsonPayload, httpRequest } = entry
-  const { service, revision } = instance
+function projectOf(entry: LogEntry | WrittenEntry): string {
+  return 'instance' in entry ? entry.instance.service.project : entry.project
+}
+
+function showEntry({ place }: Placed, entry: LogEntry | WrittenEntry) {
+  const { log, timestamp, severity, textPayload, jsonPayload, httpRequest } = entry
+  const digest = createHash('sha256').update(JSON.stringify(entry)).digest('hex').slice(0, 24)
+  const written = 'instance' in entry ? undefined : entry
   return {
-    insertId: createHash('sha256').update(JSON.stringify(entry)).digest('hex').slice(0, 24),
+    insertId: written?.insertId ?? digest,
     ...(textPayload === undefined ? {} : { textPayload }),
     ...(jsonPayload ? { jsonPayload } : {}),
     ...(httpRequest ? { httpRequest } : {}),
-    resource: {
-      type: 'cloud_run_revision',
-      labels: {
-        project_id: place.projectId,
-        service_name: service.name,
-        revision_name: revision,
-        location: service.region,
-        configuration_name: service.name,
-      },
-    },
+    resource: 'instance' in entry ? revisionResource(place.projectId, entry.instance) : entry.resource,
+    ...(written?.labels ? { labels: written.labels } : {}),
+    ...written?.rest,
     timestamp,
     severity,
-    logName: `projects/${service.project}/logs/${encodeURIComponent(log)}`,
+    logName: `projects/${projectOf(entry)}/logs/${encodeURIComponent(log)}`,
     receiveTimestamp: timestamp,
+  }
+}
+
+function revisionResource(projectId: string, { service, revision }: InstanceOf) {
+  return {
+    type: 'cloud_run_revision',
+    labels: {
+      project_id: projectId,
+      service_name: service.name,
+      revision_name: revision,
+      location: service.region,
+      configuration_name: service.name,
+    },
   }
 }

@@ -10,8 +10,11 @@ export const logging: RestProduct = {
   },
   hosts: ['logging.googleapis.com'],
   endpointOverrides: ['LOGGING'],
-  serves: ['the entries of services and of the platform, by filter'],
-  leavesOut: ['sinks, metrics, buckets, views, tailing', 'logs of anything but services'],
+  serves: ['the entries of services and of the platform, by filter', 'writing entries'],
+  leavesOut: [
+    'sinks, metrics, buckets, views, tailing, lists of logs',
+    '`SEARCH()` and other functions of filters',
+  ],
   async serve({ routes, ...google }) {
     const { logging } = await import('./logging.ts')
     logging(routes, google)

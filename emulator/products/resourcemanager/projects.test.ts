@@ -180,6 +180,26 @@ describe('Cloud Logging', () => {
     expect((await read({ filter: '(' })).status).toBe(400)
   })
 
+  test('what a program writes is read again, beside what services logged', async () => {
+    add('receiver', 'receiver-00001-abc', 'one')
+    const resource = { type: 'global', labels: { project_id: PROJECT } }
+    const logName = `projects/${PROJECT}/logs/my%2Flog`
+    const write = (entries: object[], token?: string) =>
+      world.post('/v2/entries:write', { logName, resource, labels: { a: 'b' }, entries }, token)
+    expect(
+      (await write([{ textPayload: 'two', severity: 'ERROR' }, { jsonPayload: { c: 3 } }])).body,
+    ).toEqual({})
+    const { entries } = (await read({ filter: 'resource.type=global' })).body
+    expect(entries).toMatchObject([
+      { logName, resource, labels: { a: 'b' }, severity: 'ERROR', textPayload: 'two' },
+      { logName, jsonPayload: { c: 3 }, severity: 'DEFAULT' },
+    ])
+    expect(texts((await read({ filter: 'severity=ERROR' })).body)).toEqual(['two'])
+    const refused = await write([{ textPayload: 'x' }, { severity: 'LOUD' }])
+    expect([refused.status, (await read({ filter: 'textPayload=x' })).body]).toEqual([400, {}])
+    expect((await write([{ textPayload: 'x' }], world.token('user:x@y.z'))).status).toBe(403)
+  })
+
   test('only who may read logs does', async () => {
     const request = { resourceNames: [`projects/${PROJECT}`] }
     expect((await world.post('/v2/entries:list', request, world.token('user:x@y.z'))).status).toBe(403)
