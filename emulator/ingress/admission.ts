@@ -61,11 +61,51 @@ export interface AdmissionOptions {
   readonly frontEndRules: FrontEndRules
 }
 
+/** A request that is for a service which is not open to everyone, and the checks that it has passed. */
+interface SoFar {
+  readonly route: Route
+  readonly gate: Gate
+  readonly checks: Check[]
+}
+
 /** The one path that never reaches a container, spelled exactly so (facts 6.2). */
 const RESERVED = '/healthz'
 
 export function createAdmission(options: AdmissionOptions) {
   const { state, runtime, verifier, routes, gateOf, frontEndRules } = options
+  /** Whose token is it, and may they? What comes before has let the request this far. */
+  async function checkCaller(
+    { incoming, target }: FrontRequest,
+    { route, gate, checks }: SoFar,
+    now: number,
+  ): Promise<Admitted | Refused> {
+    const { service } = route
+    const found = credentialOf(incoming.rawHeaders)
+    checks.push(...found.checks)
+    if (found.kind === 'absent') return refuse(forbidden(target), { checks, service }, NOT_AUTHENTICATED)
+    if (found.kind === 'unusable') return refuse(unauthorized(target), { checks, service }, NOT_VERIFIED)
+
+    const verification = await verifier.verify(found.credential.token, now, gate.audience)
+    checks.push(...verification.checks)
+    if (!verification.verified) return refuse(unauthorized(target), { checks, service }, NOT_VERIFIED)
+
+    const identified = callerOf(verification.claims, state)
+    const { caller } = identified
+    checks.push(identified.check)
+    if (identified.kind === 'unknown')
+      return refuse(unauthorized(target), { checks, service, caller }, NOT_VERIFIED)
+    // The token is good and says who it is, who may do nothing: not authorised (inferred).
+    if (identified.kind === 'disabled')
+      return refuse(forbidden(target), { checks, service, caller }, NOT_AUTHORIZED)
+
+    const answer = gate.may(identified.principal, now)
+    checks.push(...answer.checks)
+    if (!answer.allowed) return refuse(forbidden(target), { checks, service, caller }, NOT_AUTHORIZED)
+    const { binding } = answer
+    const { credential } = found
+    return { admitted: true, route, service, checks, caller, credential, ...(binding && { binding }) }
+  }
+
   return async function admit(request: FrontRequest, path: string, now: number): Promise<Admitted | Refused> {
     const { host, peer, incoming, target, framing } = request
     const { method = 'GET' } = incoming
@@ -115,30 +155,7 @@ export function createAdmission(options: AdmissionOptions) {
       return { admitted: true, route, service, checks, ...(binding && { binding }) }
     }
 
-    const found = credentialOf(incoming.rawHeaders)
-    checks.push(...found.checks)
-    if (found.kind === 'absent') return refuse(forbidden(target), { checks, service }, NOT_AUTHENTICATED)
-    if (found.kind === 'unusable') return refuse(unauthorized(target), { checks, service }, NOT_VERIFIED)
-
-    const verification = await verifier.verify(found.credential.token, now, gate.audience)
-    checks.push(...verification.checks)
-    if (!verification.verified) return refuse(unauthorized(target), { checks, service }, NOT_VERIFIED)
-
-    const identified = callerOf(verification.claims, state)
-    const { caller } = identified
-    checks.push(identified.check)
-    if (identified.kind === 'unknown')
-      return refuse(unauthorized(target), { checks, service, caller }, NOT_VERIFIED)
-    // The token is good and says who it is, who may do nothing: not authorised (inferred).
-    if (identified.kind === 'disabled')
-      return refuse(forbidden(target), { checks, service, caller }, NOT_AUTHORIZED)
-
-    const answer = gate.may(identified.principal, now)
-    checks.push(...answer.checks)
-    if (!answer.allowed) return refuse(forbidden(target), { checks, service, caller }, NOT_AUTHORIZED)
-    const { binding } = answer
-    const { credential } = found
-    return { admitted: true, route, service, checks, caller, credential, ...(binding && { binding }) }
+    return checkCaller(request, { route, gate, checks }, now)
   }
 }
 
