@@ -77,99 +77,15 @@ interface Ground {
 }
 
 export function createDockerRuntime(options: DockerOptions): DockerRuntime {
-  const { connectInstance, onLog, owner, hosts, startTime, stopTime = STOP_TIME } = options
+  const engine = lazyEngine(options)
   const instances = new Map<string, Instance>()
-  /** Whose containers have which addresses. */
-  const addresses = new Map<string, InstanceOf>()
-  const launching = new Set<Promise<unknown>>()
-  let engine: Promise<Docker> | undefined
-  let ground: Promise<Ground> | undefined
-  let cleared: Promise<number> | undefined
+  const addresses = addressBook()
   let closed = false
-
-  const docker = () => (engine ??= options.docker ? Promise.resolve(options.docker) : openDocker())
-  const clear = async () => {
-    cleared ??= docker().then((opened) => removeLeftovers(opened, owner))
-    try {
-      return await cleared
-    } catch (error) {
-      cleared = undefined
-      throw error
-    }
-  }
-  const prepare = async () => {
-    ground ??= clear().then(async () => layGround(await docker(), options))
-    try {
-      return await ground
-    } catch (error) {
-      ground = undefined
-      throw error
-    }
-  }
-
-  const runIn = async (
-    { docker, bridge, byName }: Ground,
-    revision: Revision,
-    image: LocalImage,
-    connection: InstanceConnection,
-  ): Promise<ContainerRun> => {
-    const container = ingressContainer(revision.template)
-    const port = container.port ?? DEFAULT_PORT
-    const of = instanceOf(revision)
-    return runContainer(docker, {
-      image: image.id,
-      container,
-      name: `${revision.name}-${randomBytes(4).toString('hex')}`,
-      env: containerEnvironment(revision, connection.env, port),
-      labels: { ...ownLabels(owner), [LABEL.service]: revision.service, [LABEL.revision]: revision.name },
-      networkId: bridge.networkId,
-      extraHosts: extraHosts(bridge, byName ? hosts() : []),
-      folders: connection.folder === undefined ? [] : [connection.folder],
-      port,
-      direct: bridge.direct,
-      stopTime,
-      onLine: (line) => onLog(of, line),
-    })
-  }
-
-  const startInstance = (
-    revision: Revision,
-    image: LocalImage,
-    on: Ground,
-    before: Instance | undefined,
-  ): Instance => {
-    const of = instanceOf(revision)
-    const way = makeWay(before)
-    const remember = ({ address, ended }: ContainerRun) => {
-      if (address === undefined) return
-      addresses.set(address, of)
-      void ended.then(() => {
-        if (addresses.get(address) === of) addresses.delete(address)
-      })
-    }
-    return keepRunning({
-      revision,
-      onLine: (line) => onLog(of, line),
-      ...(startTime === undefined ? {} : { startTime }),
-      prepare: async () => {
-        await way.first
-        return connectInstance(of, on.bridge)
-      },
-      launch: async (connection) => {
-        const launched = runIn(on, revision, image, connection)
-        const known = launched.then(remember, () => {}).finally(() => launching.delete(known))
-        launching.add(known)
-        await known
-        return launched
-      },
-      onEnd: async (connection) => void (await Promise.all([connection.close(), way.last])),
-    })
-  }
 
   return {
     async owns(revision) {
       if (closed) return false
-      const asked = docker().then((opened) => localImage(opened, references(revision)))
+      const asked = engine.docker().then((opened) => localImage(opened, references(revision)))
       const image = await Promise.race([
         asked.catch(() => undefined),
         sleep(ANSWER_TIME, undefined, { ref: false }),
@@ -179,12 +95,12 @@ export function createDockerRuntime(options: DockerOptions): DockerRuntime {
 
     async start(revision) {
       if (closed) throw new Error('the Docker runtime is closed')
-      const on = await prepare()
+      const on = await engine.prepare()
       const image = await localImage(on.docker, references(revision))
       if (!image) return imageNotFound(revision)
       if (closed) throw new Error('the Docker runtime was closed')
       const key = serviceKey(revision)
-      const instance = startInstance(revision, image, on, instances.get(key))
+      const instance = startInstance(options, addresses, { revision, image, on, before: instances.get(key) })
       instances.set(key, instance)
       if (await instance.listens) return { ready: true, imageDigest: image.digest }
       await instance.stop()
@@ -206,15 +122,12 @@ export function createDockerRuntime(options: DockerOptions): DockerRuntime {
     },
 
     async instanceAt(address) {
-      if (!ground || !(await ground.catch(() => undefined))?.subnet.check(address)) return undefined
-      // It may ask before the engine has told which address it was given.
-      while (!addresses.has(address) && launching.size > 0) await Promise.race(launching)
-      return addresses.get(address)
+      return (await engine.subnet())?.check(address) ? addresses.find(address) : undefined
     },
 
     async removeLeftovers() {
       try {
-        return await clear()
+        return await engine.clear()
       } catch {
         return 0
       }
@@ -224,10 +137,139 @@ export function createDockerRuntime(options: DockerOptions): DockerRuntime {
       closed = true
       await Promise.allSettled([...instances.values()].map((instance) => instance.stop()))
       instances.clear()
-      await cleared?.catch(() => {})
-      await (await ground?.catch(() => undefined))?.close()
+      await engine.close()
     },
   }
+}
+
+/** The engine, and the network on it: each opened when it is first needed, and again where that failed. */
+function lazyEngine(options: DockerOptions) {
+  const { owner } = options
+  let engine: Promise<Docker> | undefined
+  let ground: Promise<Ground> | undefined
+  let cleared: Promise<number> | undefined
+
+  const docker = () => (engine ??= options.docker ? Promise.resolve(options.docker) : openDocker())
+  const clear = async () => {
+    cleared ??= docker().then((opened) => removeLeftovers(opened, owner))
+    try {
+      return await cleared
+    } catch (error) {
+      cleared = undefined
+      throw error
+    }
+  }
+  const prepare = async () => {
+    ground ??= clear().then(async () => layGround(await docker(), options))
+    try {
+      return await ground
+    } catch (error) {
+      ground = undefined
+      throw error
+    }
+  }
+  const laid = async () => ground?.catch(() => undefined)
+  return {
+    docker,
+    /** Removes what an emulator that was killed has left. */
+    clear,
+    prepare,
+    /** The addresses that containers can have, once there is a network. */
+    subnet: async () => (await laid())?.subnet,
+    async close() {
+      await cleared?.catch(() => {})
+      await (await laid())?.close()
+    },
+  }
+}
+
+/** Whose containers have which addresses. */
+function addressBook() {
+  const addresses = new Map<string, InstanceOf>()
+  const launching = new Set<Promise<unknown>>()
+  const remember = (of: InstanceOf, { address, ended }: ContainerRun) => {
+    if (address === undefined) return
+    addresses.set(address, of)
+    void ended.then(() => {
+      if (addresses.get(address) === of) addresses.delete(address)
+    })
+  }
+  return {
+    /** Resolves once its address is known. */
+    async launched(of: InstanceOf, run: Promise<ContainerRun>): Promise<ContainerRun> {
+      const known = run
+        .then(
+          (started) => remember(of, started),
+          () => {},
+        )
+        .finally(() => launching.delete(known))
+      launching.add(known)
+      await known
+      return run
+    },
+    async find(address: string): Promise<InstanceOf | undefined> {
+      // It may ask before the engine has told which address it was given.
+      while (!addresses.has(address) && launching.size > 0) await Promise.race(launching)
+      return addresses.get(address)
+    },
+  }
+}
+
+interface Beginning {
+  readonly revision: Revision
+  readonly image: LocalImage
+  readonly on: Ground
+  /** The instance that this one takes the place of. */
+  readonly before: Instance | undefined
+}
+
+function startInstance(
+  options: DockerOptions,
+  addresses: ReturnType<typeof addressBook>,
+  { revision, image, on, before }: Beginning,
+): Instance {
+  const { connectInstance, onLog, startTime } = options
+  const of = instanceOf(revision)
+  const way = makeWay(before)
+  return keepRunning({
+    revision,
+    onLine: (line) => onLog(of, line),
+    ...(startTime === undefined ? {} : { startTime }),
+    prepare: async () => {
+      await way.first
+      return connectInstance(of, on.bridge)
+    },
+    launch: (connection) => addresses.launched(of, runIn(options, on, { revision, image, connection })),
+    onEnd: async (connection) => void (await Promise.all([connection.close(), way.last])),
+  })
+}
+
+interface RunIn extends Pick<Beginning, 'revision' | 'image'> {
+  readonly connection: InstanceConnection
+}
+
+function runIn(
+  { onLog, owner, hosts, stopTime = STOP_TIME }: DockerOptions,
+  { docker, bridge, byName }: Ground,
+  { revision, image, connection }: RunIn,
+): Promise<ContainerRun> {
+  const container = ingressContainer(revision.template)
+  const port = container.port ?? DEFAULT_PORT
+  const of = instanceOf(revision)
+  return runContainer(docker, {
+    image: image.id,
+    container,
+    name: `${revision.name}-${randomBytes(4).toString('hex')}`,
+    env: containerEnvironment(revision, connection.env, port),
+    labels: { ...ownLabels(owner), [LABEL.service]: revision.service, [LABEL.revision]: revision.name },
+    networkId: bridge.networkId,
+    extraHosts: extraHosts(bridge, byName ? hosts() : []),
+    folders: connection.folder === undefined ? [] : [connection.folder],
+    port,
+    direct: bridge.direct,
+    stopTime,
+    onLine: (line) => onLog(of, line),
+  })
 }
 
 /** An engine that takes longer to say whether it has an image counts as none. Milliseconds. */

@@ -113,21 +113,10 @@ export function keepRunning<Place>(options: InstanceOptions<Place>): Instance {
     }
   }
 
-  const live = async (place: Place) => {
-    let listened = false
-    let pause = BACK_OFF.first
-    while (!signal.aborted) {
-      const started = performance.now()
-      listened = (await runOnce(place)) || listened
-      // Before it has listened once, its end is the deployment's answer, not a crash.
-      if (!listened) break
-      if (performance.now() - started > BACK_OFF.most) pause = BACK_OFF.first
-      await sleep(pause, undefined, { signal }).catch(() => {})
-      pause = Math.min(pause * 2, BACK_OFF.most)
-    }
-  }
   const prepared = prepare()
-  const living = prepared.then(live).then(() => first.resolve(false), first.reject)
+  const living = prepared
+    .then((place) => keepAlive(() => runOnce(place), signal))
+    .then(() => first.resolve(false), first.reject)
 
   return {
     listens: first.promise,
@@ -151,6 +140,21 @@ export function keepRunning<Place>(options: InstanceOptions<Place>): Instance {
       })()
       return stopped
     },
+  }
+}
+
+/** Runs it again and again, with pauses, once it has listened. `runOnce` says whether it did. */
+async function keepAlive(runOnce: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
+  let listened = false
+  let pause = BACK_OFF.first
+  while (!signal.aborted) {
+    const started = performance.now()
+    listened = (await runOnce()) || listened
+    // Before it has listened once, its end is the deployment's answer, not a crash.
+    if (!listened) break
+    if (performance.now() - started > BACK_OFF.most) pause = BACK_OFF.first
+    await sleep(pause, undefined, { signal }).catch(() => {})
+    pause = Math.min(pause * 2, BACK_OFF.most)
   }
 }
 

@@ -37,7 +37,7 @@ export interface ProcessRuntime extends Runtime {
 }
 
 export function createProcessRuntime(options: ProcessOptions): ProcessRuntime {
-  const { connectInstance, onLog, startTime, stopTime = STOP_TIME } = options
+  const { stopTime = STOP_TIME } = options
   const commands = new Map(Object.entries(options.images))
   const instances = new Map<string, Instance>()
   let ledger: ProcessLedger | undefined
@@ -48,36 +48,6 @@ export function createProcessRuntime(options: ProcessOptions): ProcessRuntime {
   const commandFor = (image: string) => {
     const name = imageName(image)
     return commands.get(image) ?? commands.get(name) ?? commands.get(name.slice(name.lastIndexOf('/') + 1))
-  }
-
-  const startInstance = (
-    revision: Revision,
-    argv: readonly string[],
-    processes: ProcessLedger,
-    before: Instance | undefined,
-  ): Instance => {
-    const instance = instanceOf(revision)
-    const way = makeWay(before)
-    const onLine = (line: LogLine) => onLog(instance, line)
-    return keepRunning({
-      revision,
-      onLine,
-      ...(startTime === undefined ? {} : { startTime }),
-      prepare: async () => {
-        await way.first
-        const port = await freePort()
-        return { port, connection: await connectInstance(instance) }
-      },
-      launch: async ({ connection, port }) => {
-        const own = containerEnvironment(revision, connection.env, port)
-        const env = { ...inherited(), HOME: processes.home, ...own }
-        return spawn({ argv, env, port, stopTime, onLine, processes })
-      },
-      onEnd: async ({ connection, port }) => {
-        taken.delete(port)
-        await Promise.all([connection.close(), way.last])
-      },
-    })
   }
 
   return {
@@ -91,7 +61,7 @@ export function createProcessRuntime(options: ProcessOptions): ProcessRuntime {
       const key = serviceKey(revision)
       const argv = typeof command === 'string' ? ['/bin/sh', '-c', command] : command
       const processes = openOnce()
-      const instance = startInstance(revision, argv, processes, instances.get(key))
+      const instance = startInstance(options, { revision, argv, processes, before: instances.get(key) })
       instances.set(key, instance)
       if (await instance.listens) return { ready: true, imageDigest: digestOf(image, command) }
       if (instances.get(key) === instance) instances.delete(key)
@@ -118,6 +88,42 @@ export function createProcessRuntime(options: ProcessOptions): ProcessRuntime {
       ledger?.close()
     },
   }
+}
+
+interface Beginning {
+  readonly revision: Revision
+  readonly argv: readonly string[]
+  readonly processes: ProcessLedger
+  /** The instance that this one takes the place of. */
+  readonly before: Instance | undefined
+}
+
+function startInstance(
+  { connectInstance, onLog, startTime, stopTime = STOP_TIME }: ProcessOptions,
+  { revision, argv, processes, before }: Beginning,
+): Instance {
+  const instance = instanceOf(revision)
+  const way = makeWay(before)
+  const onLine = (line: LogLine) => onLog(instance, line)
+  return keepRunning({
+    revision,
+    onLine,
+    ...(startTime === undefined ? {} : { startTime }),
+    prepare: async () => {
+      await way.first
+      const port = await freePort()
+      return { port, connection: await connectInstance(instance) }
+    },
+    launch: async ({ connection, port }) => {
+      const own = containerEnvironment(revision, connection.env, port)
+      const env = { ...inherited(), HOME: processes.home, ...own }
+      return spawn({ argv, env, port, stopTime, onLine, processes })
+    },
+    onEnd: async ({ connection, port }) => {
+      taken.delete(port)
+      await Promise.all([connection.close(), way.last])
+    },
+  })
 }
 
 interface Launch {

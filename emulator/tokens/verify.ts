@@ -87,30 +87,10 @@ async function checkSignature(token: string, now: number, ring: KeyRing): Promis
   const pass = (name: CheckName, expected: string, actual: string) =>
     checks.push({ name, passed: true, expected, actual })
 
-  const form = 'an ID token: three base64url segments, header.payload.signature'
-  const parts = token.split('.')
-  if (token.startsWith('ya29.')) {
-    return fail(
-      'token-form',
-      form,
-      'an access token (ya29.…)',
-      'Send an ID token: Cloud Run does not take access tokens.',
-    )
-  }
-  // An empty signature is the form that `alg: none` has: the algorithm is what is wrong with it.
-  if (parts.length !== 3 || !parts[0] || !parts[1]) {
-    const actual = `${parts.length} segment${parts.length === 1 ? '' : 's'}, ${token.length} characters`
-    return fail('token-form', form, actual, AS_ISSUED)
-  }
-  if (parts[2] === 'SIGNATURE_REMOVED_BY_GOOGLE') {
-    const mend =
-      'Do not pass on the token that you were called with: fetch one of your own for the service you call.'
-    return fail('token-form', form, 'a token whose signature Cloud Run has removed', mend)
-  }
-  const jwt = readJwt(token)
-  if (!jwt) return fail('token-form', form, 'segments that are not base64url of JSON', AS_ISSUED)
-  const { header } = jwt
-  pass('token-form', form, 'three segments')
+  const read = readForm(token)
+  if ('actual' in read) return fail('token-form', FORM, read.actual, read.mend)
+  const { header } = read
+  pass('token-form', FORM, 'three segments')
 
   if (header.alg !== 'RS256') {
     return fail(
@@ -160,8 +140,32 @@ async function checkSignature(token: string, now: number, ring: KeyRing): Promis
   return { claims, checks, kid: key.kid }
 }
 
+const FORM = 'an ID token: three base64url segments, header.payload.signature'
+
+/** The header, or what it is that came instead. */
+function readForm(
+  token: string,
+): { readonly header: JsonMembers } | { readonly actual: string; readonly mend: string } {
+  const parts = token.split('.')
+  if (token.startsWith('ya29.')) {
+    const mend = 'Send an ID token: Cloud Run does not take access tokens.'
+    return { actual: 'an access token (ya29.…)', mend }
+  }
+  // An empty signature is the form that `alg: none` has: the algorithm is what is wrong with it.
+  if (parts.length !== 3 || !parts[0] || !parts[1]) {
+    const actual = `${parts.length} segment${parts.length === 1 ? '' : 's'}, ${token.length} characters`
+    return { actual, mend: AS_ISSUED }
+  }
+  if (parts[2] === 'SIGNATURE_REMOVED_BY_GOOGLE') {
+    const mend =
+      'Do not pass on the token that you were called with: fetch one of your own for the service you call.'
+    return { actual: 'a token whose signature Cloud Run has removed', mend }
+  }
+  return readJwt(token) ?? { actual: 'segments that are not base64url of JSON', mend: AS_ISSUED }
+}
+
 function* claimChecks(claims: JsonMembers, now: number, audience: AudienceRule): Generator<Check> {
-  const { iss, aud, iat, nbf, exp, sub } = claims
+  const { iss, aud, sub } = claims
   yield check(
     'token-issuer',
     typeof iss === 'string' && ISSUERS.includes(iss),
@@ -179,6 +183,17 @@ function* claimChecks(claims: JsonMembers, now: number, audience: AudienceRule):
     one ? audience.mend(aud) : 'The audience must be one string.',
   )
 
+  yield* timeChecks(claims, now)
+  yield check(
+    'principal',
+    typeof sub === 'string' && sub !== '',
+    'a subject',
+    printable(sub),
+    'Every token of Google names its holder in sub.',
+  )
+}
+
+function* timeChecks({ iat, nbf, exp }: JsonMembers, now: number): Generator<Check> {
   const expiry = 'a time in the future'
   const expired = typeof exp === 'number' ? `${printable(exp)}, ${now - exp} s ago` : printable(exp)
   const alive = isTime(exp) && now < exp + SKEW
@@ -218,13 +233,6 @@ function* claimChecks(claims: JsonMembers, now: number, audience: AudienceRule):
       'The token is not valid yet.',
     )
   }
-  yield check(
-    'principal',
-    typeof sub === 'string' && sub !== '',
-    'a subject',
-    printable(sub),
-    'Every token of Google names its holder in sub.',
-  )
 }
 
 function check(name: CheckName, passed: boolean, expected: string, actual: string, mend: string): Check {

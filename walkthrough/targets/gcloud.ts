@@ -27,48 +27,16 @@ interface Cloud {
 
 export async function gcloudTarget(): Promise<Target> {
   const cloud = await findCloud()
-  const { project, region, control } = cloud
+  const { project, control } = cloud
   const urls = new Map<ServiceRole, string>()
-  const patience = control === undefined ? PROPAGATION : 0
-  const email = (accountId: string) => `${accountId}@${project}.iam.gserviceaccount.com`
-  const inRegion = [`--project=${project}`, `--region=${region}`]
-
-  const deploy = async (change: Deploy): Promise<string> => {
-    const { service, allowUnauthenticated, env = {}, serviceAccount, revisionSuffix } = change
-    const name = SERVICES[service]
-    const variables = {
-      ...(service === 'sender' ? { RECEIVING_SERVICE_URL: urls.get('receiver') ?? '' } : {}),
-      ...env,
-    }
-    const given = Object.entries(variables).map(([key, value]) => `${key}=${value}`)
-    const flags = [
-      allowUnauthenticated ? '--allow-unauthenticated' : '--no-allow-unauthenticated',
-      ...(serviceAccount ? [`--service-account=${email(serviceAccount)}`] : []),
-      ...(given.length > 0 ? [`--set-env-vars=${given.join(',')}`] : []),
-      ...(revisionSuffix ? [`--revision-suffix=${revisionSuffix}`] : []),
-    ]
-    const image = `--image=${imageOf(service, project)}`
-    const labels = `--update-labels=${LABEL.key}=${LABEL.value}`
-    await patiently(
-      patience,
-      'run',
-      'deploy',
-      name,
-      image,
-      '--platform=managed',
-      ...inRegion,
-      labels,
-      ...flags,
-    )
-    const url = await gcloud('run', 'services', 'describe', name, ...inRegion, '--format=value(status.url)')
-    urls.set(service, url)
-    return `gcloud run deploy ${name} ${line(flags)}`
-  }
+  const patience = patienceWith(cloud)
+  const email = (accountId: string) => emailIn(cloud, accountId)
+  const inRegion = flagsOf(cloud)
 
   const apply = async (change: Change): Promise<string> => {
     switch (change.kind) {
       case 'deploy':
-        return deploy(change)
+        return deploy(cloud, change, urls)
       case 'create-service-account': {
         const { accountId, displayName } = change
         const create = ['iam', 'service-accounts', 'create', accountId, `--display-name=${displayName}`]
@@ -118,6 +86,43 @@ export async function gcloudTarget(): Promise<Target> {
   }
 }
 
+function emailIn({ project }: Cloud, accountId: string): string {
+  return `${accountId}@${project}.iam.gserviceaccount.com`
+}
+
+function flagsOf({ project, region }: Cloud): readonly string[] {
+  return [`--project=${project}`, `--region=${region}`]
+}
+
+function patienceWith({ control }: Cloud): number {
+  return control === undefined ? PROPAGATION : 0
+}
+
+/** Gives the line of what was done. The URL of the service is among `urls` afterwards. */
+async function deploy(cloud: Cloud, change: Deploy, urls: Map<ServiceRole, string>): Promise<string> {
+  const { service, allowUnauthenticated, env = {}, serviceAccount, revisionSuffix } = change
+  const name = SERVICES[service]
+  const inRegion = flagsOf(cloud)
+  const variables = {
+    ...(service === 'sender' ? { RECEIVING_SERVICE_URL: urls.get('receiver') ?? '' } : {}),
+    ...env,
+  }
+  const given = Object.entries(variables).map(([key, value]) => `${key}=${value}`)
+  const flags = [
+    allowUnauthenticated ? '--allow-unauthenticated' : '--no-allow-unauthenticated',
+    ...(serviceAccount ? [`--service-account=${emailIn(cloud, serviceAccount)}`] : []),
+    ...(given.length > 0 ? [`--set-env-vars=${given.join(',')}`] : []),
+    ...(revisionSuffix ? [`--revision-suffix=${revisionSuffix}`] : []),
+  ]
+  const image = `--image=${imageOf(service, cloud.project)}`
+  const labels = `--update-labels=${LABEL.key}=${LABEL.value}`
+  const common = [image, '--platform=managed', ...inRegion, labels]
+  await patiently(patienceWith(cloud), 'run', 'deploy', name, ...common, ...flags)
+  const url = await gcloud('run', 'services', 'describe', name, ...inRegion, '--format=value(status.url)')
+  urls.set(service, url)
+  return `gcloud run deploy ${name} ${line(flags)}`
+}
+
 /** Where gcloud leads. */
 async function findCloud(): Promise<Cloud> {
   if (Bun.which('gcloud') === null) {
@@ -143,8 +148,9 @@ async function emulatorBehind(proxy: string | undefined): Promise<string | undef
 }
 
 /** Takes back what an earlier run left. Refuses where a name is somebody else's. */
-async function removeOwn({ project, region }: Cloud, account: string): Promise<void> {
-  const inRegion = [`--project=${project}`, `--region=${region}`]
+async function removeOwn(cloud: Cloud, account: string): Promise<void> {
+  const { project } = cloud
+  const inRegion = flagsOf(cloud)
   const found: (() => Promise<string>)[] = []
   for (const name of Object.values(SERVICES)) {
     const label = `value(metadata.name,metadata.labels.${LABEL.key})`
