@@ -2,24 +2,23 @@
  * Makes a service be what was asked for: a revision of its template, brought up; traffic moved to it; what nobody is sent to
  * any more stopped. Both versions of the API, and a restart of the emulator, go through here.
  */
-import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import { EMPTY_POLICY } from '../../iam/policy.ts'
 import { accountPolicies, type Caller, holds } from '../../rest/caller.ts'
 import { ApiError, denied } from '../../rest/errors.ts'
 import type { Google, RestState } from '../../rest/google.ts'
 import type { Log, RandomBytes } from '../../rest/route.ts'
 import type { Runtime, StartResult } from '../../runtime/runtime.ts'
 import { Lock } from '../../state/lock.ts'
-import { revisionName, serviceKey } from '../../state/names.ts'
+import { serviceKey } from '../../state/names.ts'
 import type { Services, Stored } from '../../state/parts.ts'
 import type { Revision, Service, ServiceName } from '../../state/resources.ts'
-import { concluded, type Failure, failureOf, pending, readiness, revisionConditions } from './conditions.ts'
+import { generationAfter, newRevision, serviceAfter } from './accepted.ts'
+import { concluded, type Failure, failureOf, readiness, revisionConditions } from './conditions.ts'
 import type { DesiredService } from './desired.ts'
 import { noSuchService, revisionsOf, servedNames } from './lookup.ts'
 import { notEmulated, notEmulatedCondition } from './not-emulated.ts'
 import { violationsOf } from './rules/rules.ts'
-import { nextVersion, requireVersion } from './versions.ts'
+import { requireVersion } from './versions.ts'
 import { refuse, type Spelling } from './violations.ts'
 
 export type RunState = RestState & Services & Stored
@@ -132,33 +131,12 @@ export class Deployer {
     if (violations.length) throw refuse(violations, spelling)
     this.#requireActAs(caller, desired.template.serviceAccount)
 
-    const now = state.timestamp()
     const changed = !existing || !isDeepStrictEqual(existing.template, desired.template)
     const generation = generationAfter(existing, desired)
-    const revision = changed ? this.#newRevision(desired, generation, caller, now) : undefined
-    const service: Service = {
-      project: desired.project,
-      region: desired.region,
-      name: desired.name,
-      annotations: desired.annotations,
-      labels: desired.labels,
-      settings: desired.settings,
-      template: desired.template,
-      uid: existing?.uid ?? randomUUID(),
-      generation,
-      resourceVersion: nextVersion(state.clock(), existing?.resourceVersion),
-      createTime: existing?.createTime ?? now,
-      updateTime: now,
-      creator: existing?.creator ?? caller.name,
-      lastModifier: caller.name,
-      // Until it is known whether the revision serves, requests go where they went.
-      traffic: existing?.traffic ?? desired.traffic,
-      requestedTraffic: desired.traffic,
-      policy: existing?.policy ?? EMPTY_POLICY,
-      latestCreatedRevision: revision?.name ?? existing?.latestCreatedRevision ?? '',
-      ...(existing?.latestReadyRevision ? { latestReadyRevision: existing.latestReadyRevision } : {}),
-      conditions: [...pending(now), ...notEmulatedCondition(desired, now)],
-    }
+    const revision = changed
+      ? newRevision(desired, { ordinal: generation, caller, state, random: this.#random })
+      : undefined
+    const service = serviceAfter(desired, { existing, generation, revision, caller, state })
     if (dryRun) return service
     const limits = notEmulated(desired)
     if (limits !== undefined) this.#log(`service ${desired.name}: ${limits}`)
@@ -167,31 +145,6 @@ export class Deployer {
       state.services.put(key, service)
     })
     return service
-  }
-
-  #newRevision(desired: DesiredService, ordinal: number, caller: Caller, now: string): Revision {
-    const { project, region, name: service, template } = desired
-    const name = template.name ?? revisionName(service, ordinal, suffix(this.#random))
-    if (this.#state.revisions.has(serviceKey({ project, region, name }))) {
-      // Seen in the wild, gh:pulumi/pulumi-gcp#350.
-      throw new ApiError(
-        'ALREADY_EXISTS',
-        `Revision named '${name}' with different configuration already exists.`,
-      )
-    }
-    return {
-      project,
-      region,
-      name,
-      service,
-      ordinal,
-      uid: randomUUID(),
-      createTime: now,
-      creator: caller.name,
-      template,
-      imageDigest: '',
-      conditions: revisionConditions(undefined, now),
-    }
   }
 
   /** facts 6.9: a service account must exist, and the caller must hold actAs on it; the answer does not say which failed. */
@@ -316,27 +269,6 @@ export class Deployer {
     const [project = '', region = '', name = ''] = key.split('/')
     throw noSuchService({ project, region, name })
   }
-}
-
-/** As in Kubernetes: one more with every change of what is asked for, and the number of the revision that the change makes. */
-function generationAfter(existing: Service | undefined, desired: DesiredService): number {
-  if (!existing) return 1
-  const asked = {
-    annotations: existing.annotations,
-    labels: existing.labels,
-    settings: existing.settings,
-    template: existing.template,
-    traffic: existing.requestedTraffic ?? existing.traffic,
-  }
-  const { annotations, labels, settings, template, traffic } = desired
-  const same = isDeepStrictEqual(asked, { annotations, labels, settings, template, traffic })
-  return existing.generation + (same ? 0 : 1)
-}
-
-const SUFFIX_LETTERS = 'abcdefghijklmnopqrstuvwxyz0123456789'
-
-function suffix(random: RandomBytes): string {
-  return [...random(3)].map((byte) => SUFFIX_LETTERS[byte % SUFFIX_LETTERS.length]).join('')
 }
 
 /** What the versions of the Cloud Run API work on. */

@@ -7,7 +7,13 @@ export const run: RestProduct = {
   hosts: ['run.googleapis.com', 'REGION-run.googleapis.com'],
   endpointOverrides: ['RUN'],
   serves: ['services, their policies and revisions (v1 and v2)', 'operations', 'locations'],
-  leavesOut: ['jobs, executions, tasks', 'worker pools', 'instances', 'domain mappings'],
+  leavesOut: [
+    'Identity-Aware Proxy, Binary Authorization, volumes, sidecars, probes, GPUs: taken, and said to have no effect in the condition `NotEmulated` and the log',
+    'jobs, executions, tasks',
+    'worker pools',
+    'instances',
+    'domain mappings',
+  ],
   collections: [services, revisions],
   async serve({ routes, runtime, ...google }) {
     const { Deployer } = await import('./deployer.ts')

@@ -231,6 +231,25 @@ describe('changing', () => {
     expect((await world.get(`${SERVICES}/receiver`)).body).not.toHaveProperty('description')
   })
 
+  test('labels of the system’s namespaces are v1’s: not shown, not taken, and left as they are', async () => {
+    const labels = { 'run.googleapis.com/team': 'a', 'client.knative.dev/nonce': 'n' }
+    await world.post(V1, knative('receiver', { metadata: { labels } }))
+    const { body: shown } = await world.get(`${SERVICES}/receiver`)
+    expect(shown.labels).toEqual({ 'client.knative.dev/nonce': 'n' })
+    expect((await patch({ ...shown, labels: { b: 'c' } })).status).toBe(200)
+    const { body } = await world.get(`${V1}/receiver`)
+    expect(body.metadata.labels).toMatchObject({ 'run.googleapis.com/team': 'a', b: 'c' })
+    const refused = await patch({ ...shown, labels })
+    expect([refused.status, refused.body.error.message]).toEqual([
+      400,
+      "Violation in UpdateServiceRequest.service.labels: system labels are not supported: 'run.googleapis.com/team'.",
+    ])
+    const annotated = await create(document({ annotations: { 'run.googleapis.com/ingress': 'all' } }))
+    expect(annotated.body.error.message).toBe(
+      "Violation in CreateServiceRequest.service.annotations: system annotations are not supported: 'run.googleapis.com/ingress'.",
+    )
+  })
+
   test('what v1 says and v2 has no field for stays, and is no new revision', async () => {
     const metadata = { annotations: { 'run.googleapis.com/gc-traffic-tags': 'true' } }
     const spec = {

@@ -12,7 +12,7 @@ import { containerFrom, DEFAULTS, defaultConcurrency, unreadable } from '../cont
 import { defined, filled } from '../defined.ts'
 import type { DesiredService } from '../desired.ts'
 import { refuse, type Spelling } from '../violations.ts'
-import { faults, seconds } from './faults.ts'
+import { faults, seconds, systemLabels } from './faults.ts'
 import {
   refuseNotEmulated,
   type V2Container,
@@ -44,7 +44,7 @@ export function fromV2(
   return {
     ...name,
     annotations: document.annotations ?? {},
-    labels: document.labels ?? {},
+    labels: { ...systemLabels(before?.labels), ...document.labels },
     settings: { ...keptOfService(before?.settings), ...serviceSettings(document) },
     template: templateFrom(template, place, before?.template),
     traffic: trafficFrom(traffic),
@@ -136,7 +136,7 @@ function templateFrom(
   return {
     ...(template.revision ? { name: template.revision } : {}),
     annotations: template.annotations ?? {},
-    labels: template.labels ?? {},
+    labels: { ...systemLabels(before?.labels), ...template.labels },
     settings: { ...keptOfRevision(before?.settings), ...revisionSettings(template) },
     serviceAccount: template.serviceAccount?.toLowerCase() || defaultComputeServiceAccount(place),
     containers: made,

@@ -7,6 +7,7 @@ import { readiness } from '../conditions.ts'
 import { defined, filled, shown } from '../defined.ts'
 import { routedTraffic } from '../lookup.ts'
 import { shownUrl, shownUrls } from '../urls.ts'
+import { withoutSystemLabels } from './faults.ts'
 import { map, templateToV2 } from './template-output.ts'
 import { ingressWords, scalingWords } from './words.ts'
 
@@ -18,7 +19,7 @@ export function toV2(service: Service, place: Place) {
     name: v2Name(service),
     uid: service.uid,
     generation: String(service.generation),
-    ...map('labels', service.labels),
+    ...map('labels', withoutSystemLabels(service.labels)),
     ...map('annotations', service.annotations),
     createTime: service.createTime,
     updateTime: service.updateTime,

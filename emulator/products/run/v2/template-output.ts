@@ -3,13 +3,14 @@ import type { run_v2 } from '@googleapis/run'
 import type { Container, RevisionTemplate } from '../../../state/resources.ts'
 import type { RevisionSettings, Volume } from '../../../state/settings.ts'
 import { defined, filled, shown } from '../defined.ts'
+import { withoutSystemLabels } from './faults.ts'
 import { egressWords, environmentWords, revocationWords } from './words.ts'
 
 export function templateToV2(template: RevisionTemplate) {
   const { settings, volumes = [] } = template
   return {
     ...defined({ revision: template.name }),
-    ...map('labels', template.labels),
+    ...map('labels', withoutSystemLabels(template.labels)),
     ...map('annotations', template.annotations),
     ...revisionSettingsToV2(settings),
     timeout: `${template.timeoutSeconds}s`,
