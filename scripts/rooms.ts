@@ -2,6 +2,9 @@
  * The rooms of the house and where their arrows may point: down only. scripts/arrows.ts holds every import to this.
  */
 
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
 export interface Room {
   /** Rooms whose files this one imports. */
   readonly may: readonly string[]
@@ -29,24 +32,14 @@ const wholeState = 'emulator/state/state.ts'
 const http = ['hono', '@hono/node-server', 'node:http', 'node:https', 'node:http2', 'node:net', 'node:tls']
 
 /** Google's products, and what else stands side by side under emulator.ts: what two of them need lives below them. */
-export const middle = [
-  'emulator/ingress',
-  'emulator/control',
-  ...[
-    'artifactregistry',
-    'cloudbuild',
-    'compute',
-    'iam',
-    'iamcredentials',
-    'issuer',
-    'logging',
-    'metadata',
-    'resourcemanager',
-    'run',
-    'serviceusage',
-    'storage',
-  ].map((product) => `emulator/products/${product}`),
-]
+export const middle = ['emulator/ingress', 'emulator/control', ...foldersIn('emulator/products')]
+
+function foldersIn(folder: string): readonly string[] {
+  return readdirSync(join(import.meta.dir, '..', folder), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => `${folder}/${name}`)
+    .sort()
+}
 
 const besideTheOthers: Room = {
   may: [...belowProducts, 'emulator/rest'],

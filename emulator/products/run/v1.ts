@@ -181,22 +181,22 @@ function deployment(call: Call) {
 function serviceAt(google: RunContext, call: Call, located: Located, permission: Permission): Service {
   const name = nameIn(located, call.param('service'))
   const service = google.state.services.get(serviceKey(name))
-  const policies = service ? servicePolicies(google.state, service) : projectPolicies(located.project)
-  call.authorise(permission, policies, () =>
-    runDenied(permission, `${located.path}/${pluralOf(permission)}/${name.name}`),
-  )
-  if (!service) throw noSuchService(name)
-  return service
+  return call.require(permission, {
+    resource: service,
+    policies: service ? servicePolicies(google.state, service) : projectPolicies(located.project),
+    refusal: () => runDenied(permission, `${located.path}/${pluralOf(permission)}/${name.name}`),
+    missing: () => noSuchService(name),
+  })
 }
 
 function revisionAt(google: RunContext, call: Call, located: Located, permission: Permission): Revision {
   const name = nameIn(located, call.param('revision'))
-  const revision = google.state.revisions.get(serviceKey(name))
-  call.authorise(permission, projectPolicies(located.project), () =>
-    runDenied(permission, `${located.path}/revisions/${name.name}`),
-  )
-  if (!revision) throw noSuch('REVISION', name)
-  return revision
+  return call.require(permission, {
+    resource: google.state.revisions.get(serviceKey(name)),
+    policies: projectPolicies(located.project),
+    refusal: () => runDenied(permission, `${located.path}/revisions/${name.name}`),
+    missing: () => noSuch('REVISION', name),
+  })
 }
 
 function revisionDocument({ state }: RunContext, revision: Revision): run_v1.Schema$Revision {

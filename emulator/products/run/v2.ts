@@ -53,22 +53,24 @@ function v2Access({ state }: RunContext) {
     const { project, path } = locate(call)
     const name = nameOf(call, call.param('service'))
     const service = state.services.get(serviceKey(name))
-    call.authorise(permission, service ? servicePolicies(state, service) : projectPolicies(project), () =>
-      runDenied(permission, `${path}/services/${name.name}`),
-    )
-    if (!service) throw noSuchService(name)
-    return service
+    return call.require(permission, {
+      resource: service,
+      policies: service ? servicePolicies(state, service) : projectPolicies(project),
+      refusal: () => runDenied(permission, `${path}/services/${name.name}`),
+      missing: () => noSuchService(name),
+    })
   }
   const revisionFor = (call: Call, permission: Permission): Revision => {
     const { project, path } = locate(call)
     const name = nameOf(call, call.param('revision'))
     const service = call.param('service')
-    call.authorise(permission, projectPolicies(project), () =>
-      runDenied(permission, `${path}/services/${service}/revisions/${name.name}`),
-    )
     const revision = state.revisions.get(serviceKey(name))
-    if (!revision || (service !== '-' && revision.service !== service)) throw noSuch('REVISION', name)
-    return revision
+    return call.require(permission, {
+      resource: service === '-' || revision?.service === service ? revision : undefined,
+      policies: projectPolicies(project),
+      refusal: () => runDenied(permission, `${path}/services/${service}/revisions/${name.name}`),
+      missing: () => noSuch('REVISION', name),
+    })
   }
   /** An operation over a resource that has ended, kept unless it was only a rehearsal. */
   const operation = (call: Call, type: string, resource: object, error?: ApiError) => {
