@@ -39,8 +39,8 @@ export async function createTlsServer(
   server.on(
     'tlsClientError',
     guarded(
-      () => {},
-      (_error: Error, socket: TLSSocket) => void socket.destroy(),
+      (_error, [, socket]) => void socket.destroy(),
+      (_cause: Error, socket: TLSSocket) => void socket.destroy(),
     ),
   )
   return server

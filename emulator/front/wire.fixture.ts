@@ -105,17 +105,22 @@ async function openWay(emulator: Emulator, way: Way, ca: string): Promise<Duplex
   if (way === 'connect' || way === 'connect-tls') {
     const authority = `${HOST}:${way === 'connect' ? 80 : 443}`
     socket.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`)
-    await new Promise((resolve) => socket.once('data', resolve))
+    await first(socket, ['data', 'close'])
   }
   if (way !== 'tls' && way !== 'connect-tls') return socket
   const options = { servername: HOST, ca, ALPNProtocols: ['http/1.1'], allowHalfOpen: true }
   const secure = tlsConnect({ ...options, socket })
-  await new Promise((resolve, reject) => {
-    secure.once('secureConnect', resolve)
-    secure.once('error', reject)
-  })
-  secure.on('error', () => {})
+  secure.on('error', () => secure.destroy())
+  await first(secure, ['secureConnect', 'close'])
   return secure
+}
+
+/** The first of these events, or, after a while, none. */
+function first(emitter: Duplex, events: readonly string[]): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, 1000).unref()
+    for (const event of events) emitter.once(event, () => resolve())
+  })
 }
 
 export function exchange(
@@ -131,6 +136,7 @@ export function exchange(
       resolve(text)
     }
     const all = () => Buffer.concat(chunks).toString('latin1')
+    if (socket.destroyed) return resolve('')
     const timer = setTimeout(() => end(undefined), patience)
     socket.on('data', (chunk: Buffer) => chunks.push(chunk))
     socket.on('end', () => end(all()))

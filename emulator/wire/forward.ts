@@ -138,7 +138,8 @@ class Passage implements ExchangeEvents {
     const broken = this.#guarded(() => outgoing.destroy())
     outgoing.on('error', broken)
     // Told by `close` as well; an `error` that nobody listens to would end the process.
-    incoming.on('error', ignore)
+    const ignored = this.#guarded(() => {})
+    incoming.on('error', ignored)
   }
 
   /** `fresh`: on a new connection, whatever is kept. */
@@ -369,5 +370,3 @@ function isWebSocket(raw: RawHeaders): boolean {
     ([name, value]) => name.toLowerCase() === 'upgrade' && value.toLowerCase() === 'websocket',
   )
 }
-
-function ignore(): void {}

@@ -5,7 +5,7 @@
 import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { connect as connectSecure } from 'node:tls'
 import { type AnswerEnd, type AnswerHead, AnswerReader, MalformedAnswer } from './answer-reader.ts'
-import { attempt } from './guard.ts'
+import { attempt, guarded } from './guard.ts'
 import type { RawHeaders } from './raw-headers.ts'
 
 /** What happens to one request. Nothing is called after `end`, `failed` or {@link Exchange.destroy}. */
@@ -137,17 +137,21 @@ class Connection {
     this.#pool = pool
     this.#socket = open(upstream)
     this.#socket.setNoDelay(true)
-    const connected = upstream.protocol === 'https:' ? 'secureConnect' : 'connect'
-    this.#socket.on(connected, () => {
+    const connect = this.#guarded(() => {
       this.#connected = true
     })
-    this.#socket.on('data', (chunk: Buffer) => (this.#run ? this.#run.take(chunk) : this.destroy()))
-    this.#socket.on('drain', () => this.#run?.drain())
-    this.#socket.on('end', () => this.#ended('the connection was closed'))
-    this.#socket.on('error', (error: Error & { readonly code?: string }) =>
+    const take = this.#guarded((chunk: Buffer) => (this.#run ? this.#run.take(chunk) : this.destroy()))
+    const drain = this.#guarded(() => this.#run?.drain())
+    const close = this.#guarded(() => this.#ended('the connection was closed'))
+    const fail = this.#guarded((error: Error & { readonly code?: string }) =>
       this.#ended(error.code ?? error.message),
     )
-    this.#socket.on('close', () => this.#ended('the connection was closed'))
+    this.#socket.on(upstream.protocol === 'https:' ? 'secureConnect' : 'connect', connect)
+    this.#socket.on('data', take)
+    this.#socket.on('drain', drain)
+    this.#socket.on('end', close)
+    this.#socket.on('error', fail)
+    this.#socket.on('close', close)
   }
 
   isUsable(latest: number): boolean {
@@ -185,6 +189,15 @@ class Connection {
     } else {
       this.destroy()
     }
+  }
+
+  /** What throws here ends the connection, and is told to whoever waits for an answer on it. */
+  #guarded<A extends readonly unknown[]>(work: (...args: A) => void): (...args: A) => void {
+    return guarded((error: unknown) => {
+      const run = this.#run
+      this.destroy()
+      run?.fault(error)
+    }, work)
   }
 
   #ended(detail: string): void {
@@ -264,8 +277,17 @@ class Run implements Exchange {
     this.#attempt(() => {
       const whole = this.#answering && this.#reader.close()
       this.#over = true
-      if (!whole) this.#events.failed({ ...failure, stale: failure.stale && !this.#answering })
+      if (whole) return
+      attempt(
+        () => this.#events.failed({ ...failure, stale: failure.stale && !this.#answering }),
+        (error) => this.fault(error),
+      )
     })
+  }
+
+  fault(error: unknown): void {
+    this.#over = true
+    this.#events.fault(error)
   }
 
   write(bytes: Buffer | string): boolean {
@@ -314,7 +336,7 @@ class Run implements Exchange {
       if (!(error instanceof MalformedAnswer)) return this.#events.fault(error)
       attempt(
         () => this.#events.failed({ kind: 'malformed', detail: error.message, stale: false }),
-        (fault) => this.#events.fault(fault),
+        (fault) => this.fault(fault),
       )
     })
   }
