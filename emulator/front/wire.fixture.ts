@@ -16,7 +16,7 @@ export interface BytesServer {
   close(): Promise<void>
 }
 
-export async function serveBytes(): Promise<BytesServer> {
+async function serveBytes(): Promise<BytesServer> {
   const sockets = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket)
