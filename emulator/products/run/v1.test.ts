@@ -59,6 +59,77 @@ describe('creating a service', () => {
     expect(JSON.parse(body.metadata.annotations['run.googleapis.com/urls'])).toHaveLength(2)
   })
 
+  test('a service as Google prints one that a function, the console and a trigger have written is taken whole', async () => {
+    const metadata = {
+      generation: 20,
+      labels: {
+        'goog-managed-by': '',
+        'firebase-functions-hash': '4376aa28f8d5',
+        'gcb-trigger-id': '89fce451-85cb-4671-9404-f325b0373e6e',
+        'run.googleapis.com/satisfiesPzs': 'true',
+        'cloud.googleapis.com/location': 'us-central1',
+      },
+      annotations: {
+        'cloudfunctions.googleapis.com/function-id': 'api',
+        'serving.knative.dev/creator': 'somebody@example.com',
+        'run.googleapis.com/build-base-image':
+          'us-docker.pkg.dev/serverless-runtimes/google-22/runtimes/nodejs22',
+        'run.googleapis.com/build-enable-automatic-updates': 'true',
+        'run.googleapis.com/build-environment-variables': '{"GOOGLE_NODE_RUN_SCRIPTS":""}',
+        'run.googleapis.com/build-name': 'projects/1/locations/us-central1/builds/b',
+        'run.googleapis.com/client-name': 'cloud-console',
+        'run.googleapis.com/custom-audiences': '["https://us-central1-p.cloudfunctions.net/api"]',
+        'run.googleapis.com/ingress-status': 'all',
+        'run.googleapis.com/maxScale': '20',
+        'run.googleapis.com/operation-id': '7b9bcd52-5c89-447d-977f-d870cd9f3a0e',
+        'run.googleapis.com/urls': '["https://api-1.us-central1.run.app"]',
+      },
+    }
+    const template = {
+      metadata: {
+        labels: { 'run.googleapis.com/startupProbeType': 'Default' },
+        annotations: {
+          'autoscaling.knative.dev/minScale': '0',
+          'run.googleapis.com/base-images': '{"":"us-docker.pkg.dev/runtimes/nodejs22"}',
+          'run.googleapis.com/cpu-throttling': 'true',
+          'run.googleapis.com/execution-environment': 'gen1',
+          'run.googleapis.com/sessionAffinity': 'false',
+        },
+      },
+      spec: {
+        containers: [
+          {
+            name: 'receiver-1',
+            image: 'us-docker.pkg.dev/cloudrun/container/aistudio/applet-proxy',
+            ports: [{ name: 'http1', containerPort: 8080 }],
+            resources: { limits: { cpu: '0.1666', memory: '256Mi' } },
+            startupProbe: {
+              timeoutSeconds: 240,
+              periodSeconds: 240,
+              failureThreshold: 1,
+              tcpSocket: { port: 8080 },
+            },
+          },
+        ],
+        containerConcurrency: 1,
+      },
+    }
+    const document = { ...knative('receiver', { metadata }), spec: { template } }
+    const { status, body } = await world.post(SERVICES, document)
+    expect([status, body.error?.message]).toEqual([200, undefined])
+    expect(body.spec.template.metadata).toEqual(template.metadata)
+    expect(body.spec.template.spec).toMatchObject(template.spec)
+    const {
+      'run.googleapis.com/operation-id': _,
+      'serving.knative.dev/creator': __,
+      ...kept
+    } = metadata.annotations
+    expect(body.metadata.annotations).toMatchObject({
+      ...kept,
+      'run.googleapis.com/urls': expect.any(String),
+    })
+  })
+
   test('facts 1.8: what is left out gets Cloud Run’s defaults', async () => {
     const { body } = await world.post(SERVICES, knative('receiver'))
     expect(body.spec.template.spec).toMatchObject({
