@@ -21,10 +21,14 @@ export interface AddedRole {
   readonly grantableOn: ReadonlySet<string>
 }
 
+/** @throws {Error} for a role that holds a permission which its product does not declare */
 export function addedRoles(catalogue: Catalogue): ReadonlyMap<string, AddedRole> {
   const roles = new Map<string, AddedRole>()
   for (const product of catalogue) {
     for (const [name, { title, permissions, grantableOn = [] }] of Object.entries(product.roles ?? {})) {
+      const undeclared = permissions.find((permission) => !product.permissions?.includes(permission))
+      if (undeclared !== undefined)
+        throw new Error(`${name} holds ${undeclared}, which ${product.name} does not declare.`)
       const known = roles.get(name)
       roles.set(name, {
         title: known?.title ?? title,

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-import { apisOf, collectionsOf, initiallyEnabled } from '../catalogue/apis.ts'
+import { addedRoles, apisOf, collectionsOf, initiallyEnabled } from '../catalogue/apis.ts'
 import { aliasesOf, directoryOf, REST } from '../catalogue/hosts.ts'
 import type { Declaration } from '../catalogue/product.ts'
 import * as declared from '../state/collections.ts'
@@ -102,6 +102,15 @@ describe('APIs', () => {
     const claimed: readonly unknown[] = collectionsOf(catalogue)
     const unclaimed = Object.values(declared).filter((collection) => !claimed.includes(collection))
     expect(unclaimed.map(({ name }) => name)).toEqual(['operations'])
+  })
+
+  test('a role holds what its product declares', () => {
+    const roles = { 'roles/a.viewer': { title: 'Viewer', permissions: ['a.things.get'] } }
+    const read = (permissions: readonly string[]) => addedRoles([{ ...product('a'), roles, permissions }])
+    expect(read(['a.things.get']).has('roles/a.viewer')).toBe(true)
+    expect(() => read(['a.things.gte'])).toThrow(
+      'roles/a.viewer holds a.things.get, which a does not declare.',
+    )
   })
 
   test('a collection has one owner', () => {
