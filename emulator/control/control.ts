@@ -38,26 +38,53 @@ const absentRequest = z.strictObject({
   bindings: z.array(z.object({ role: z.string(), members: z.array(z.string()) })),
 })
 
-export function createControl({
-  state,
-  certificate,
-  serviceAt = () => Promise.resolve(undefined),
-  tunnels,
-  endpoints = { direct: [], byName: {} },
-  rehearsal,
-  shutdown,
-  instances,
-  googlePort,
-}: ControlOptions): Hono<RoomEnv> {
+export function createControl(options: ControlOptions): Hono<RoomEnv> {
+  const { state, rehearsal, instances, googlePort } = options
   const app = new Hono<RoomEnv>()
+  notForServices(app, options)
+  if (rehearsal) rehearsalRoutes(app, state, rehearsal)
+  aboutRoutes(app, options)
+  decisionRoutes(app, options)
+  /** One request as Pub/Sub, Cloud Scheduler, Cloud Tasks or Eventarc makes it. */
+  app.post('/_emulator/push', createPush({ state, googlePort }))
+  if (instances) app.post('/_emulator/instances', createInstances(state, instances))
+  shutdownRoute(app, options)
+  absentRoute(app, options)
+
+  app.get('/', (c) =>
+    c.text(
+      `invoker emulates Google Cloud for project ${state.place.projectId}. See /_emulator/decisions and /_emulator/services.\n`,
+    ),
+  )
+
+  app.notFound((c) =>
+    c.json(
+      {
+        error: `${c.req.method} ${c.req.path} is not served. There are /_emulator/health, /_emulator/decisions, /_emulator/services and, by POST, /_emulator/push.`,
+      },
+      404,
+    ),
+  )
+  return app
+}
+
+function notForServices(
+  app: Hono<RoomEnv>,
+  { serviceAt = () => Promise.resolve(undefined) }: ControlOptions,
+): void {
   app.use(async (c, next) => {
     const service = FOR_ANYONE.has(c.req.path) ? undefined : await serviceAt(c.env.peer)
     if (service === undefined) return next()
     const error = `The control API is not for services, and this request comes from ${service}. Ask from another program.`
     return c.json({ error }, 403)
   })
-  if (rehearsal) rehearsalRoutes(app, state, rehearsal)
+}
 
+/** What the emulator says of itself, and of the services there are. */
+function aboutRoutes(
+  app: Hono<RoomEnv>,
+  { state, certificate, tunnels, endpoints = { direct: [], byName: {} } }: ControlOptions,
+): void {
   app.get('/_emulator/health', (c) =>
     c.json({ status: 'ok', project: state.place.projectId, region: state.region }),
   )
@@ -81,6 +108,19 @@ export function createControl({
     c.body(await certificate(), 200, { 'Content-Type': 'application/x-pem-file' }),
   )
 
+  /** The services there are, with the URL of each. */
+  app.get('/_emulator/services', (c) =>
+    c.json({
+      services: state.services.list().map((service) => ({
+        name: service.name,
+        region: service.region,
+        url: serviceUrl(service, state.place),
+      })),
+    }),
+  )
+}
+
+function decisionRoutes(app: Hono<RoomEnv>, { state }: ControlOptions): void {
   /** The last decisions, newest last. `service` keeps those of one service, `limit` that many of the newest. */
   app.get('/_emulator/decisions', (c) => {
     const { service, limit } = c.req.query()
@@ -98,12 +138,9 @@ export function createControl({
       .map((decision) => ({ ...decision, why: why(decision) }))
     return c.json({ decisions })
   })
+}
 
-  /** One request as Pub/Sub, Cloud Scheduler, Cloud Tasks or Eventarc makes it. */
-  app.post('/_emulator/push', createPush({ state, googlePort }))
-
-  if (instances) app.post('/_emulator/instances', createInstances(state, instances))
-
+function shutdownRoute(app: Hono<RoomEnv>, { shutdown }: ControlOptions): void {
   /** `{}` ends the emulator, as a signal would. Answers with the process to wait for. */
   app.post('/_emulator/shutdown', async (c) => {
     if (!shutdown?.permits(c.env.peer)) {
@@ -117,7 +154,9 @@ export function createControl({
     setImmediate(shutdown.begin) // the answer goes first
     return c.json({ pid: process.pid })
   })
+}
 
+function absentRoute(app: Hono<RoomEnv>, { state }: ControlOptions): void {
   /** What a policy names and does not exist here: setIamPolicy refuses it for the first of these. */
   app.post('/_emulator/absent', async (c) => {
     const request = await readRequest(c, absentRequest)
@@ -126,31 +165,4 @@ export function createControl({
     const accountExists = (email: string) => state.serviceAccount(email) !== undefined
     return c.json(absentFrom(bindings, { resourceKind: service ? 'service' : 'project', accountExists }))
   })
-
-  /** The services there are, with the URL of each. */
-  app.get('/_emulator/services', (c) =>
-    c.json({
-      services: state.services.list().map((service) => ({
-        name: service.name,
-        region: service.region,
-        url: serviceUrl(service, state.place),
-      })),
-    }),
-  )
-
-  app.get('/', (c) =>
-    c.text(
-      `invoker emulates Google Cloud for project ${state.place.projectId}. See /_emulator/decisions and /_emulator/services.\n`,
-    ),
-  )
-
-  app.notFound((c) =>
-    c.json(
-      {
-        error: `${c.req.method} ${c.req.path} is not served. There are /_emulator/health, /_emulator/decisions, /_emulator/services and, by POST, /_emulator/push.`,
-      },
-      404,
-    ),
-  )
-  return app
 }

@@ -104,26 +104,23 @@ interface Serving {
   readonly timer: Timer
 }
 
+/** What one listener knows of its connections. */
+interface Connections {
+  /** Of a connection that came in through CONNECT and is another socket by now: its peer. */
+  readonly peers: WeakMap<Duplex, Peer>
+  /** The answer that a connection waits for, or had last. */
+  readonly answers: WeakMap<Duplex, ServerResponse>
+  /** Connections through CONNECT, to a name of Google's. */
+  readonly tunnels: WeakSet<Duplex>
+}
+
+type Read = (incoming: IncomingMessage) => Asked | Malformed
+
 /** Every listener of it is guarded, and answers or ends its own request where it throws. */
 function createHttpServer(serving: Serving): Server {
-  const { rooms, where, log, timer } = serving
-  // A connection that came in through CONNECT is another socket by now, of the same peer.
-  const peers = new WeakMap<Duplex, Peer>()
-  /** The answer that a connection waits for, or had last. */
-  const answers = new WeakMap<Duplex, ServerResponse>()
-  const serve = servingRooms(serving)
-  /** Connections through CONNECT, to a name of Google's. */
-  const tunnels = new WeakSet<Duplex>()
-  const isService = (host: string) => roomFor(rooms.directory, host, '/') === 'ingress'
-  const read = (incoming: IncomingMessage): Asked | Malformed => {
-    const peer = peers.get(incoming.socket) ?? peerOf(incoming, where)
-    const standsFor = where.standsFor?.()
-    const request = readRequest(incoming, peer, standsFor)
-    if (request.kind === 'malformed' || standsFor) return request
-    if (tunnels.has(incoming.socket)) return { ...request, toGoogle: true }
-    return routedByHost(request, isService)
-  }
-
+  const { rooms } = serving
+  const known: Connections = { peers: new WeakMap(), answers: new WeakMap(), tunnels: new WeakSet() }
+  const read = reading(serving, known)
   const http = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
     keepAliveTimeout: 75_000,
@@ -140,7 +137,35 @@ function createHttpServer(serving: Serving): Server {
   // A caller that has said all it has to say may close its half of the connection, and wait. Node's types lack this.
   Object.assign(http, { httpAllowHalfOpen: true })
 
-  const answer = guarded(
+  const answer = answering(serving, known, read)
+  http.on('request', answer)
+  // The container, not the listener, says whether it wants a body that was announced with Expect.
+  http.on('checkContinue', answer)
+  http.on('upgrade', upgrading(serving, read))
+  http.on(
+    'connect',
+    connecting(serving, known, (inner) => http.emit('connection', inner)),
+  )
+  http.on('clientError', refusing(serving, known))
+  return http
+}
+
+function reading({ rooms, where }: Serving, { peers, tunnels }: Connections): Read {
+  const isService = (host: string) => roomFor(rooms.directory, host, '/') === 'ingress'
+  return (incoming) => {
+    const peer = peers.get(incoming.socket) ?? peerOf(incoming, where)
+    const standsFor = where.standsFor?.()
+    const request = readRequest(incoming, peer, standsFor)
+    if (request.kind === 'malformed' || standsFor) return request
+    if (tunnels.has(incoming.socket)) return { ...request, toGoogle: true }
+    return routedByHost(request, isService)
+  }
+}
+
+function answering(serving: Serving, { answers }: Connections, read: Read) {
+  const { log, timer } = serving
+  const serve = servingRooms(serving)
+  return guarded(
     (error, [, outgoing]) => fault(error, log, outgoing),
     (incoming: IncomingMessage, outgoing: ServerResponse) => {
       answers.set(incoming.socket, outgoing)
@@ -159,55 +184,55 @@ function createHttpServer(serving: Serving): Server {
       return serve(request, outgoing)
     },
   )
-  http.on('request', answer)
-  // The container, not the listener, says whether it wants a body that was announced with Expect.
-  http.on('checkContinue', answer)
+}
 
-  const cut = (error: unknown, [, socket]: readonly [IncomingMessage, Duplex, Buffer]) =>
-    fault(error, log, socket)
-  http.on(
-    'upgrade',
-    guarded(cut, (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
-      const request = read(incoming)
-      const room = request.kind === 'request' ? rawRoom(request, rooms.directory) : undefined
-      if (request.kind === 'malformed' || !room) return refuseSocket(socket)
-      return rooms[room].upgrade(request, socket, head)
-    }),
+function cutting({ log }: Serving) {
+  return (error: unknown, [, socket]: readonly [IncomingMessage, Duplex, Buffer]) => fault(error, log, socket)
+}
+
+function upgrading(serving: Serving, read: Read) {
+  const { rooms } = serving
+  return guarded(cutting(serving), (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const request = read(incoming)
+    const room = request.kind === 'request' ? rawRoom(request, rooms.directory) : undefined
+    if (request.kind === 'malformed' || !room) return refuseSocket(socket)
+    return rooms[room].upgrade(request, socket, head)
+  })
+}
+
+/** `accept` takes the connection within as one of the listener's own. */
+function connecting(serving: Serving, { peers, tunnels }: Connections, accept: (inner: Duplex) => void) {
+  const { rooms, where } = serving
+  return guarded(cutting(serving), async (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // A client that goes away in the middle is no fault of anyone's.
+    socket.on(
+      'error',
+      guarded(
+        () => {},
+        () => void socket.destroy(),
+      ),
+    )
+    const request = readRequest(incoming, peerOf(incoming, where))
+    if (request.kind === 'malformed' || hasBody(request.framing)) return refuseSocket(socket)
+    const destination = await tunnelTo(request, serving)
+    await rooms.elsewhere.connect(request, destination, socket, head, (inner, from) => {
+      peers.set(inner, from)
+      if (roomFor(rooms.directory, request.host, '/') !== 'local') tunnels.add(inner)
+      accept(inner)
+    })
+  })
+}
+
+function refusing({ log }: Serving, { answers }: Connections) {
+  return guarded(
+    (error, [, socket]) => fault(error, log, socket),
+    (_cause: Error, socket: Duplex) => {
+      const begun = answers.get(socket)
+      // Bytes that are no request, while an answer is on its way: a second head would be read as its body.
+      if (begun?.headersSent && !begun.writableFinished) socket.destroy()
+      else refuseSocket(socket)
+    },
   )
-  http.on(
-    'connect',
-    guarded(cut, async (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
-      // A client that goes away in the middle is no fault of anyone's.
-      socket.on(
-        'error',
-        guarded(
-          () => {},
-          () => void socket.destroy(),
-        ),
-      )
-      const request = readRequest(incoming, peerOf(incoming, where))
-      if (request.kind === 'malformed' || hasBody(request.framing)) return refuseSocket(socket)
-      const destination = await tunnelTo(request, serving)
-      await rooms.elsewhere.connect(request, destination, socket, head, (inner, from) => {
-        peers.set(inner, from)
-        if (roomFor(rooms.directory, request.host, '/') !== 'local') tunnels.add(inner)
-        http.emit('connection', inner)
-      })
-    }),
-  )
-  http.on(
-    'clientError',
-    guarded(
-      (error, [, socket]) => fault(error, log, socket),
-      (_cause: Error, socket: Duplex) => {
-        const begun = answers.get(socket)
-        // Bytes that are no request, while an answer is on its way: a second head would be read as its body.
-        if (begun?.headersSent && !begun.writableFinished) socket.destroy()
-        else refuseSocket(socket)
-      },
-    ),
-  )
-  return http
 }
 
 /** A request to the room that it is for. */

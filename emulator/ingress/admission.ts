@@ -72,61 +72,15 @@ interface SoFar {
 const RESERVED = '/healthz'
 
 export function createAdmission(options: AdmissionOptions) {
-  const { state, runtime, verifier, routes, gateOf, frontEndRules } = options
-  /** Whose token is it, and may they? What comes before has let the request this far. */
-  async function checkCaller(
-    { incoming, target }: FrontRequest,
-    { route, gate, checks }: SoFar,
-    now: number,
-  ): Promise<Admitted | Refused> {
-    const { service } = route
-    const found = credentialOf(incoming.rawHeaders)
-    checks.push(...found.checks)
-    if (found.kind === 'absent') return refuse(forbidden(target), { checks, service }, NOT_AUTHENTICATED)
-    if (found.kind === 'unusable') return refuse(unauthorized(target), { checks, service }, NOT_VERIFIED)
-
-    const verification = await verifier.verify(found.credential.token, now, gate.audience)
-    checks.push(...verification.checks)
-    if (!verification.verified) return refuse(unauthorized(target), { checks, service }, NOT_VERIFIED)
-
-    const identified = callerOf(verification.claims, state)
-    const { caller } = identified
-    checks.push(identified.check)
-    if (identified.kind === 'unknown')
-      return refuse(unauthorized(target), { checks, service, caller }, NOT_VERIFIED)
-    // The token is good and says who it is, who may do nothing: not authorised (inferred).
-    if (identified.kind === 'disabled')
-      return refuse(forbidden(target), { checks, service, caller }, NOT_AUTHORIZED)
-
-    const answer = gate.may(identified.principal, now)
-    checks.push(...answer.checks)
-    if (!answer.allowed) return refuse(forbidden(target), { checks, service, caller }, NOT_AUTHORIZED)
-    const { binding } = answer
-    const { credential } = found
-    return { admitted: true, route, service, checks, caller, credential, ...(binding && { binding }) }
-  }
-
+  const { state, runtime, routes, gateOf, frontEndRules } = options
   return async function admit(request: FrontRequest, path: string, now: number): Promise<Admitted | Refused> {
     const { host, peer, incoming, target, framing } = request
     const { method = 'GET' } = incoming
     const route = routes.find(host)
     const none = illegal(method, framing, frontEndRules)
     if (none) return refuse(none.page, { checks: [none.check], ...(route && { service: route.service }) })
-    // facts 6.1. That it comes before everything else is inferred.
-    if (request.scheme === 'http' && state.place.scheme === 'https') {
-      const check = failed(
-        'host',
-        'a URL with https',
-        `http://${host}`,
-        'Use https: the redirect may lose the token.',
-      )
-      return refuse(movedTo(`https://${host}${target}`), { checks: [check] })
-    }
-    if (method === 'TRACE' || method === 'CONNECT') {
-      return refuse(methodNotAllowed(method, target), {
-        checks: [failed('path', 'a method that reaches containers', method, 'Use another method.')],
-      })
-    }
+    const elsewhere = notHere(request, method, state)
+    if (elsewhere) return elsewhere
     if (!route) return refuse(NOT_FOUND, { checks: [unknownHost(host, state)] })
     const { service } = route
     const gate = gateOf(service)
@@ -155,8 +109,60 @@ export function createAdmission(options: AdmissionOptions) {
       return { admitted: true, route, service, checks, ...(binding && { binding }) }
     }
 
-    return checkCaller(request, { route, gate, checks }, now)
+    return checkCaller(options, request, { route, gate, checks }, now)
   }
+}
+
+/** What is answered for a whole host or method, whichever service it is for. */
+function notHere(
+  { host, scheme, target }: FrontRequest,
+  method: string,
+  { place }: AdmissionState,
+): Refused | undefined {
+  // facts 6.1. That it comes before everything else is inferred.
+  if (scheme === 'http' && place.scheme === 'https') {
+    const mend = 'Use https: the redirect may lose the token.'
+    const check = failed('host', 'a URL with https', `http://${host}`, mend)
+    return refuse(movedTo(`https://${host}${target}`), { checks: [check] })
+  }
+  if (method !== 'TRACE' && method !== 'CONNECT') return undefined
+  return refuse(methodNotAllowed(method, target), {
+    checks: [failed('path', 'a method that reaches containers', method, 'Use another method.')],
+  })
+}
+
+/** Whose token is it, and may they? What comes before has let the request this far. */
+async function checkCaller(
+  { state, verifier }: AdmissionOptions,
+  { incoming, target }: FrontRequest,
+  { route, gate, checks }: SoFar,
+  now: number,
+): Promise<Admitted | Refused> {
+  const { service } = route
+  const found = credentialOf(incoming.rawHeaders)
+  checks.push(...found.checks)
+  if (found.kind === 'absent') return refuse(forbidden(target), { checks, service }, NOT_AUTHENTICATED)
+  if (found.kind === 'unusable') return refuse(unauthorized(target), { checks, service }, NOT_VERIFIED)
+
+  const verification = await verifier.verify(found.credential.token, now, gate.audience)
+  checks.push(...verification.checks)
+  if (!verification.verified) return refuse(unauthorized(target), { checks, service }, NOT_VERIFIED)
+
+  const identified = callerOf(verification.claims, state)
+  const { caller } = identified
+  checks.push(identified.check)
+  if (identified.kind === 'unknown')
+    return refuse(unauthorized(target), { checks, service, caller }, NOT_VERIFIED)
+  // The token is good and says who it is, who may do nothing: not authorised (inferred).
+  if (identified.kind === 'disabled')
+    return refuse(forbidden(target), { checks, service, caller }, NOT_AUTHORIZED)
+
+  const answer = gate.may(identified.principal, now)
+  checks.push(...answer.checks)
+  if (!answer.allowed) return refuse(forbidden(target), { checks, service, caller }, NOT_AUTHORIZED)
+  const { binding } = answer
+  const { credential } = found
+  return { admitted: true, route, service, checks, caller, credential, ...(binding && { binding }) }
 }
 
 function refuse(page: Page, findings: Findings, log?: string): Refused {

@@ -94,13 +94,7 @@ export async function openRig(options: Partial<IngressOptions> = {}): Promise<Ri
   })
 
   const front = createServer({ maxHeaderSize: 256 * 1024 })
-  const read = (incoming: IncomingMessage) => {
-    const peer: Peer = { address: '127.0.0.1', ...(rig.instance && { instance: rig.instance }) }
-    const host = (incoming.headers.host ?? '').toLowerCase().replace(/:\d+$/, '')
-    const framing = framingOf(incoming.rawHeaders, incoming.httpVersion)
-    if (framing.kind === 'malformed') throw new Error(framing.fault)
-    return { incoming, host, scheme: 'http' as const, target: incoming.url ?? '/', framing, peer }
-  }
+  const read = (incoming: IncomingMessage) => readRequest(incoming, rig.instance)
   const handle = (incoming: IncomingMessage, outgoing: ServerResponse) =>
     void ingress.handle({ ...read(incoming), outgoing })
   front.on('request', handle)
@@ -124,24 +118,7 @@ export async function openRig(options: Partial<IngressOptions> = {}): Promise<Ri
     instance: undefined,
     timers,
     deploy: (name, spec = {}) => deploy(state, name, spec),
-    account(name, change = {}) {
-      const email = `${name}@${state.place.projectId}.iam.gserviceaccount.com`
-      const { etag } = newPolicy([])
-      const made: ServiceAccount = {
-        email,
-        uniqueId: mintUniqueId(),
-        projectId: state.place.projectId,
-        displayName: '',
-        description: '',
-        disabled: false,
-        createTime: state.timestamp(),
-        policy: newPolicy([]),
-        etag,
-        ...change,
-      }
-      state.serviceAccounts.put(email, made)
-      return made
-    },
+    account: (name, change = {}) => putAccount(state, name, change),
     token: async (subject, audience) => (await mintIdToken(state.keys, rig.now, { subject, audience })).token,
     call: (call) => callOnce(rig.port, call),
     exchange: (text) => exchangeBytes(rig.port, text),
@@ -152,14 +129,46 @@ export async function openRig(options: Partial<IngressOptions> = {}): Promise<Ri
     },
     async close() {
       ingress.close()
-      for (const server of [front, containerServer]) {
-        server.closeAllConnections()
-        await new Promise((resolve) => server.close(resolve))
-      }
+      await closeAll([front, containerServer])
       state.close()
     },
   }
   return Object.assign(rig, { port: await listen(front) })
+}
+
+function readRequest(incoming: IncomingMessage, instance: InstanceOf | undefined) {
+  const peer: Peer = { address: '127.0.0.1', ...(instance && { instance }) }
+  const host = (incoming.headers.host ?? '').toLowerCase().replace(/:\d+$/, '')
+  const framing = framingOf(incoming.rawHeaders, incoming.httpVersion)
+  if (framing.kind === 'malformed') throw new Error(framing.fault)
+  return { incoming, host, scheme: 'http' as const, target: incoming.url ?? '/', framing, peer }
+}
+
+function putAccount(state: State, name: string, change: Partial<ServiceAccount>): ServiceAccount {
+  const { projectId } = state.place
+  const email = `${name}@${projectId}.iam.gserviceaccount.com`
+  const { etag } = newPolicy([])
+  const made: ServiceAccount = {
+    email,
+    uniqueId: mintUniqueId(),
+    projectId,
+    displayName: '',
+    description: '',
+    disabled: false,
+    createTime: state.timestamp(),
+    policy: newPolicy([]),
+    etag,
+    ...change,
+  }
+  state.serviceAccounts.put(email, made)
+  return made
+}
+
+async function closeAll(servers: readonly Server[]): Promise<void> {
+  for (const server of servers) {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  }
 }
 
 export function listen(server: Server | NetServer): Promise<number> {

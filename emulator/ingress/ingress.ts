@@ -4,7 +4,7 @@
  * Every request leaves one `Decision` in the state, whatever became of it.
  */
 import { randomBytes } from 'node:crypto'
-import { ServerResponse } from 'node:http'
+import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Check } from '../decision/decision.ts'
 import type { FrontExchange, FrontRequest } from '../front/request.ts'
@@ -21,9 +21,10 @@ import type {
   Timed,
   Users,
 } from '../state/parts.ts'
+import type { Revision } from '../state/resources.ts'
 import { Routes } from '../state/routes.ts'
 import type { IdTokenVerifier } from '../tokens/verify.ts'
-import { createForwarder } from '../wire/forward.ts'
+import { createForwarder, type Forward } from '../wire/forward.ts'
 import { guarded } from '../wire/guard.ts'
 import { systemTimer, type Timer } from '../wire/timer.ts'
 import { type Admitted, createAdmission } from './admission.ts'
@@ -99,7 +100,7 @@ export function createIngress(options: IngressOptions): Ingress {
   }
 
   async function passOn(visit: Visit, admitted: Admitted, upgrade: Upgrade | undefined): Promise<void> {
-    const { incoming, outgoing, framing, target, host, scheme, peer } = visit.exchange
+    const { framing } = visit.exchange
     const { service, route, credential } = admitted
     const revision = route.pick(random())
     const found: Found = { ...admitted, ...(revision && { revision }) }
@@ -115,27 +116,7 @@ export function createIngress(options: IngressOptions): Ingress {
     if (framing.kind === 'length' && framing.length > LIMIT)
       return fail('request-too-large', `${framing.length} bytes`)
 
-    const { trace, now } = visit
-    const outcome = await forwarder.forward({
-      incoming,
-      outgoing,
-      framing,
-      upstream,
-      target: decodedTarget(target),
-      headers: requestHeaders(incoming.rawHeaders, {
-        host,
-        scheme,
-        clientAddress: peer.address,
-        trace,
-        framing,
-        webSocket: upgrade !== undefined,
-        ...(credential && { checked: credential }),
-      }),
-      responseHeaders: (raw) => responseHeaders(raw, { method: incoming.method, trace, now }),
-      timeout: revision.template.timeoutSeconds * 1000,
-      limit: LIMIT,
-      ...(upgrade && { upgrade }),
-    })
+    const outcome = await forwarder.forward(exchangeWith(visit, { revision, upstream, credential, upgrade }))
     if (outcome.kind === 'failed') {
       return fail(outcome.failure, `${revision.name} at ${upstream.host}: ${outcome.detail}`)
     }
@@ -154,26 +135,66 @@ export function createIngress(options: IngressOptions): Ingress {
   return {
     handle: (exchange) => serve(exchange),
     async upgrade(request, socket, head) {
-      const { incoming } = request
-      const cut = guarded(
-        () => {},
-        () => void socket.destroy(),
-      )
-      socket.on('error', cut)
-      const outgoing = new ServerResponse(incoming)
-      // A protocol asked for and not changed to: the answer is the last thing on this connection.
-      outgoing.shouldKeepAlive = false
-      outgoing.assignSocket(incoming.socket)
-      outgoing.on(
-        'finish',
-        guarded(cut, () => void socket.end()),
-      )
+      const outgoing = answerOn(socket, request.incoming)
       await serve({ ...request, outgoing }, { socket, head })
     },
     close() {
       routes.close()
       forwarder.close()
     },
+  }
+}
+
+/** The answer to a request of which the connection is in hand. */
+function answerOn(socket: Duplex, incoming: IncomingMessage): ServerResponse {
+  const cut = guarded(
+    () => {},
+    () => void socket.destroy(),
+  )
+  socket.on('error', cut)
+  const outgoing = new ServerResponse(incoming)
+  // A protocol asked for and not changed to: the answer is the last thing on this connection.
+  outgoing.shouldKeepAlive = false
+  outgoing.assignSocket(incoming.socket)
+  outgoing.on(
+    'finish',
+    guarded(cut, () => void socket.end()),
+  )
+  return outgoing
+}
+
+interface Passage {
+  readonly revision: Revision
+  readonly upstream: URL
+  readonly credential: Admitted['credential']
+  readonly upgrade: Upgrade | undefined
+}
+
+/** What is sent to the container, and what of its answer is passed back. */
+function exchangeWith(
+  { exchange, trace, now }: Visit,
+  { revision, upstream, credential, upgrade }: Passage,
+): Forward {
+  const { incoming, outgoing, framing, target, host, scheme, peer } = exchange
+  return {
+    incoming,
+    outgoing,
+    framing,
+    upstream,
+    target: decodedTarget(target),
+    headers: requestHeaders(incoming.rawHeaders, {
+      host,
+      scheme,
+      clientAddress: peer.address,
+      trace,
+      framing,
+      webSocket: upgrade !== undefined,
+      ...(credential && { checked: credential }),
+    }),
+    responseHeaders: (raw) => responseHeaders(raw, { method: incoming.method, trace, now }),
+    timeout: revision.template.timeoutSeconds * 1000,
+    limit: LIMIT,
+    ...(upgrade && { upgrade }),
   }
 }
 

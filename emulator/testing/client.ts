@@ -38,12 +38,7 @@ export async function connect(options: ClientOptions): Promise<CloudRun> {
   const revisions = new Map<string, string>()
 
   const urlOf = (service: string) => serviceUrl({ project, region, name: service }, place)
-  const makeAccount = async (account: string) => {
-    const email = emailOf(account, facts)
-    const [accountId = '', domain] = email.split('@')
-    if (domain === `${project}.iam.gserviceaccount.com`) await google.createServiceAccount(accountId)
-    return email
-  }
+  const makeAccount = (account: string) => createAccount(google, emailOf(account, facts))
   const deployAll = async () => {
     for (const account of serviceAccounts) await makeAccount(account)
     for (const [name, { serviceAccount, public: open }] of Object.entries(services)) {
@@ -96,4 +91,11 @@ export async function connect(options: ClientOptions): Promise<CloudRun> {
   if (options.begin === 'anew') await cloud.reset()
   else await deployAll()
   return cloud
+}
+
+/** Makes an account of the project, where it is not there; others are Google's or another project's. Gives its email. */
+async function createAccount(google: Google, email: string): Promise<string> {
+  const [accountId = '', domain] = email.split('@')
+  if (domain === `${google.project}.iam.gserviceaccount.com`) await google.createServiceAccount(accountId)
+  return email
 }
