@@ -24,6 +24,8 @@ const facts = z.object({
     byName: z.record(z.string(), z.string()).readonly(),
   }),
 })
+/** What one of any version says. */
+const anyEmulator = z.object({ project: z.string(), account: z.string() })
 /** What an emulator says of itself. */
 export type EmulatorFacts = z.infer<typeof facts>
 
@@ -58,8 +60,11 @@ export class Control {
     this.#options = options
   }
 
-  environment(): Promise<EmulatorFacts> {
-    return this.#ask(facts, '/_emulator/environment')
+  async environment(): Promise<EmulatorFacts> {
+    const answer = await this.#ask(z.unknown(), '/_emulator/environment')
+    const read = facts.safeParse(answer)
+    if (read.success) return read.data
+    throw anyEmulator.safeParse(answer).success ? otherVersion(this.url) : notEmulator(this.url)
   }
 
   /** PEM of the certificate that programs have to trust where they speak TLS with it. */
@@ -155,6 +160,12 @@ export class Control {
     const said = refusal.safeParse(parsed(await response.text())).data?.error
     throw said === undefined ? notEmulator(this.url) : new InvokerError('ERR_CONTROL', said, { status })
   }
+}
+
+function otherVersion(url: string): InvokerError {
+  return new InvokerError('ERR_NOT_EMULATOR', `what answers at ${url} is an emulator of another version.`, {
+    mend: 'End it, and start the one of this version.',
+  })
 }
 
 function notEmulator(url: string): InvokerError {
