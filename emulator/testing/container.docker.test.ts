@@ -216,7 +216,7 @@ CMD ["sh", "-c", "echo root:$PASSWORD | chpasswd && exec /usr/sbin/sshd -D -o Pe
       mkdirSync(join(modules, 'invoker'), { recursive: true })
       cpSync(join(ROOT, 'dist'), join(modules, 'invoker/dist'), { recursive: true })
       cpSync(join(ROOT, 'package.json'), join(modules, 'invoker/package.json'))
-      for (const name of ['vitest', 'pkijs', 'asn1js'])
+      for (const name of ['vitest', 'pkijs', 'asn1js', 'zod'])
         symlinkSync(join(ROOT, 'node_modules', name), join(modules, name))
       symlinkSync(join(ROOT, 'node_modules', testcontainersFor(node ?? '')), join(modules, 'testcontainers'))
       cpSync(EXAMPLE, join(folder, 'billing.test.ts'))
