@@ -48,6 +48,30 @@ describe('flags', () => {
     expect(second.spec.template.spec.serviceAccountName).toBe(serviceAccountName)
   })
 
+  gcloudTest(
+    '--add-volume, --session-affinity, --no-cpu-throttling and their kind: what has no effect is said',
+    async () => {
+      await shell.ok(
+        `gcloud run deploy settled --image ${IMAGE} --no-allow-unauthenticated --add-volume name=v,type=in-memory,size-limit=1Mi --add-volume-mount volume=v,mount-path=/v --session-affinity --no-cpu-throttling --cpu-boost --execution-environment gen2 --min-instances 1 --max-instances 2 --cpu 2 --memory 1Gi --concurrency 10 --timeout 60 --labels team=a`,
+      )
+      const { metadata, spec, status } = await describeService('settled')
+      expect(metadata.labels.team).toBe('a')
+      expect(spec.template.metadata.annotations).toMatchObject({
+        'run.googleapis.com/sessionAffinity': 'true',
+        'run.googleapis.com/cpu-throttling': 'false',
+        'run.googleapis.com/startup-cpu-boost': 'true',
+        'run.googleapis.com/execution-environment': 'gen2',
+      })
+      expect(spec.template.spec).toMatchObject({
+        containerConcurrency: 10,
+        timeoutSeconds: 60,
+        volumes: [{ name: 'v', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } }],
+      })
+      const said = status.conditions.find(({ type }: { type: string }) => type === 'NotEmulated')
+      expect(said.message).toContain("volume 'v' (an empty folder), which is not mounted")
+    },
+  )
+
   gcloudTest('--no-invoker-iam-check opens a service without a binding', async () => {
     await shell.ok(`gcloud run deploy unchecked --image ${IMAGE} --no-allow-unauthenticated`)
     const { url } = (await describeService('unchecked')).status
@@ -123,6 +147,20 @@ describe("what cannot be deployed fails with Google's sentence", () => {
       expect(account).toContain(
         "Permission 'iam.serviceaccounts.actAs' denied on service account nobody@demo-project.iam.gserviceaccount.com (or it may not exist).",
       )
+    },
+  )
+
+  gcloudTest(
+    'facts 8.2, 8.3: CPU and memory that do not go together, concurrency of half a CPU, a reserved variable',
+    async () => {
+      const [memory, concurrency, reserved] = await Promise.all([
+        deploy('memory', IMAGE, '--cpu 1 --memory 8Gi'),
+        deploy('concurrency', IMAGE, '--cpu 0.5 --concurrency 80'),
+        deploy('reserved', IMAGE, '--set-env-vars K_SERVICE=x'),
+      ])
+      expect(memory).toContain('For 1.0 CPU, memory must be between 128Mi and 4Gi inclusive.')
+      expect(concurrency).toContain('Total cpu < 1 is not supported with concurrency > 1.')
+      expect(reserved).toContain('The following reserved env names were provided: K_SERVICE.')
     },
   )
 
