@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { createPrivateKey } from 'node:crypto'
+import fc from 'fast-check'
 import { decodeJwt, importJWK, type JWK, SignJWT } from 'jose'
+import { goodToken, hostileTokens } from '../../../trust/hostile-tokens.ts'
 import { createUserKey, keepKey, systemKey } from '../../state/account-keys.ts'
 import type { ServiceAccount, ServiceAccountKey } from '../../state/resources.ts'
 import { IdTokenVerifier } from '../../tokens/verify.ts'
@@ -141,6 +144,31 @@ describe("facts 4: what is refused, in Google's words", () => {
       { target_audience: {} },
     ])
       expect(await exchange(await assertion(claims))).toEqual(bad)
+  })
+
+  test('whatever types its claims have, and however it is written, an assertion is answered and never a fault', async () => {
+    const original = {
+      header: { alg: 'RS256', kid: key.keyId },
+      claims: {
+        iss: account.email,
+        aud: AUDIENCE,
+        sub: account.email,
+        iat: NOW,
+        exp: NOW + 3600,
+        scope: PLATFORM,
+      },
+      key: createPrivateKey({ key: { ...privateJwk }, format: 'jwk' }),
+    }
+    expect((await exchange(goodToken(original))).status).toBe(200)
+    await fc.assert(
+      fc.asyncProperty(hostileTokens(original), async ({ what, token }) => {
+        const { status } = await exchange(token)
+        // Claims that an assertion does not have mean nothing here, and it may leave out whom it acts as.
+        const free = /^(email|email_verified|azp|nbf): |^no sub$/.test(what)
+        expect([what, status]).toEqual([what, free && status === 200 ? 200 : 400])
+      }),
+      { numRuns: 200 },
+    )
   })
 
   test('a signature by another key, another algorithm, an unknown kid', async () => {

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto'
+import fc from 'fast-check'
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
+import { goodToken, hostileTokens } from '../../../trust/hostile-tokens.ts'
 import { poolName, putProviders } from '../../state/federation.ts'
 import type { WorkloadIdentityPoolProvider } from '../../state/resources.ts'
 import { type Issuer, openIssuer } from './issuer.fixture.ts'
@@ -305,6 +308,33 @@ describe("what is refused, in Google's words", () => {
     const good = await subjectToken()
     for (const text of ['x', `${good}==`, good.replace('.', '=.')])
       expect(await exchange(text)).toEqual(invalidGrant('Unable to parse the ID Token.'))
+  })
+
+  test('whatever types its claims have, and however it is written, a token is answered and never a fault', async () => {
+    const original = {
+      header: { alg: 'RS256', kid: 'one' },
+      claims: { iss: ISSUER, aud: AUDIENCE, sub: 'someone', iat: NOW, exp: NOW + 3600 },
+      key: createPrivateKey({ key: { ...(await exportJWK(pair.privateKey)) }, format: 'jwk' }),
+    }
+    expect((await exchange(goodToken(original))).status).toBe(200)
+    await fc.assert(
+      fc.asyncProperty(hostileTokens(original), async ({ what, token }) => {
+        const { status } = await exchange(token)
+        // Google's claims of a person mean nothing here; a subject may be a number, and an audience a list with ours in it.
+        const free = /^(email|email_verified|azp|nbf|sub): |^aud: \[/.test(what)
+        expect([what, status]).toEqual([what, free && status === 200 ? 200 : 400])
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  test('a key of its issuer that is weak verifies nothing', async () => {
+    const weak = generateKeyPairSync('rsa', { modulusLength: 1024 })
+    const weakJwk = { ...weak.publicKey.export({ format: 'jwk' }), kid: 'one', alg: 'RS256' }
+    provide({ oidc: { ...PROVIDER.oidc, jwksJson: JSON.stringify({ keys: [weakJwk] }) } })
+    const claims = { iss: ISSUER, aud: AUDIENCE, sub: 'someone', iat: NOW, exp: NOW + 3600 }
+    const token = goodToken({ header: { alg: 'RS256', kid: 'one' }, claims, key: weak.privateKey })
+    expect(await exchange(token)).toEqual(invalidGrant(UNREACHABLE))
   })
 
   test('an identity that the condition does not take, or that has no subject, or too long a one', async () => {
