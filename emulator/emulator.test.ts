@@ -364,3 +364,16 @@ test("Google's paths are answered alike by name through the proxy and at the emu
     expect([path, byName.status, await byName.text()]).toEqual([path, here.status, await here.text()])
   }
 })
+
+test('ends while somebody follows its decisions, who sees the end', async () => {
+  const emulator = await start()
+  const response = await fetch(`${emulator.url}/_emulator/decisions?follow`)
+  const reader = response.body?.getReader()
+  await emulator.close()
+  started.delete(emulator)
+  const ended = await reader?.read().then(
+    ({ done }) => done,
+    () => true,
+  )
+  expect(ended).toBe(true)
+})

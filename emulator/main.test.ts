@@ -222,18 +222,23 @@ describe('ending', () => {
   )
 })
 
-test('every request is one line that says why, and never tells a token', async () => {
+test('every request is one line that says when, where and why, with the URL of its decision, and never tells a token', async () => {
   const emulator = spawnEmulator(['--image', WHO])
   const url = await emulator.url()
   const { accessToken } = await signIn(url)
   await callApi(url, accessToken, 'POST', SERVICES, manifest('who', { image: 'pid' }))
   await visit(url, 'who')
-  await emulator.match(/^403 GET who\/ {2}credential: expected one bearer token, got no Authorization/m)
+  const [, read = ''] = await emulator.match(
+    /^\d{4}-\d\d-\d\dT[\d:.]+Z 403 GET us-central1 who\/ {2}credential: expected one bearer token, got no Authorization.* {2}(http:\S+)$/m,
+  )
+  expect(await (await fetch(read)).json()).toMatchObject({ service: 'who', status: 403 })
   const token = await computeToken(url, 'who')
   orphans.add(Number((await visit(url, 'who', token)).body))
-  await emulator.match(/^200 GET who\/ {2}serviceAccount:123456789012-compute@.* holds roles\/editor/m)
+  await emulator.match(
+    / 200 GET us-central1 who\/ {2}serviceAccount:123456789012-compute@.* holds roles\/editor/m,
+  )
   await visit(url, 'who', `${token.slice(0, token.lastIndexOf('.'))}.${'A'.repeat(342)}`)
-  await emulator.match(/^401 GET who\/ {2}token-signature: /m)
+  await emulator.match(/ 401 GET us-central1 who\/ {2}token-signature: /m)
   expect(emulator.output()).not.toContain(token.slice(0, 40))
   expect(emulator.output()).not.toContain(accessToken)
 })

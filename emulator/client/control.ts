@@ -34,7 +34,17 @@ const services = z.object({
 })
 export type ListedService = z.infer<typeof services>['services'][number]
 
-const decisions = z.object({ decisions: z.array(z.custom<ExplainedDecision>()) })
+const decided = z.object({ decisions: z.array(z.custom<ExplainedDecision>()), last: z.string() })
+export type Decided = z.infer<typeof decided>
+
+export interface DecisionQuery {
+  readonly service?: string | undefined
+  /** That many of the newest; 100 if not given. */
+  readonly limit?: number
+  /** Those after the decision of an id. */
+  readonly since?: string | undefined
+}
+
 const absent = z.object({ members: z.array(z.string()), roles: z.array(z.string()) })
 const minted = z.object({ token: z.string() })
 const connected = z.object({ variables: z.record(z.string(), z.string()) })
@@ -76,16 +86,19 @@ export class Control {
     return (await this.#ask(services, '/_emulator/services')).services
   }
 
-  /** Oldest first. `limit` keeps that many of the newest, 100 if not given. */
-  async decisions(
-    query: { readonly service?: string | undefined; readonly limit?: number } = {},
-  ): Promise<readonly ExplainedDecision[]> {
-    const { service, limit } = query
+  /** Oldest first. */
+  async decisions(query: DecisionQuery = {}): Promise<readonly ExplainedDecision[]> {
+    return (await this.decided(query)).decisions
+  }
+
+  /** The same, with the id to go on from. */
+  decided({ service, limit, since }: DecisionQuery): Promise<Decided> {
     const asked = new URLSearchParams({
       ...(service === undefined ? {} : { service }),
       ...(limit === undefined ? {} : { limit: String(limit) }),
+      ...(since === undefined ? {} : { since }),
     })
-    return (await this.#ask(decisions, `/_emulator/decisions?${asked}`)).decisions
+    return this.#ask(decided, `/_emulator/decisions?${asked}`)
   }
 
   /** An ID token, as the account's own metadata server would give it. */

@@ -87,7 +87,9 @@ describe('decisions', () => {
     await running.command('call', 'billing', '--path', '/one')
     await running.command('call', 'billing', '--path', '/two')
     const { stdout } = await running.command('decisions', '--service', 'billing', '--limit', '1')
-    expect(stdout).toMatch(/^403 GET billing\/two {2}credential: expected one bearer token, [^\n]*\n$/)
+    expect(stdout).toMatch(
+      /^\S+Z 403 GET us-central1 billing\/two {2}credential: expected one bearer token, [^\n]*\n$/,
+    )
     const json = await running.command('decisions', '--service', 'billing', '--limit', '1', '--json')
     expect(JSON.parse(json.stdout)).toMatchObject({ path: '/two', status: 403 })
   })

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { InvalidArgumentError, Option } from 'commander'
 import type { Control } from '../client/control.ts'
-import { type Decision, type ExplainedDecision, why } from '../decision/decision.ts'
+import { type ExplainedDecision, logLine } from '../decision/decision.ts'
 import { DONE, newCommand, parse } from './command.ts'
 import { controlAt, serviceAt, urlOption, usualUrl } from './running.ts'
 
@@ -34,16 +34,10 @@ export async function decisions(args: readonly string[]): Promise<number> {
   const control = controlAt(url)
   if (service !== undefined) await serviceAt(control, service)
   const print = (decision: ExplainedDecision) =>
-    process.stdout.write(`${json ? JSON.stringify(decision) : decisionLine(decision)}\n`)
+    process.stdout.write(`${json ? JSON.stringify(decision) : logLine(decision, control.url)}\n`)
   if (follow) return followAll(control, service, limit, print)
   for (const decision of await control.decisions({ service, limit })) print(decision)
   return DONE
-}
-
-/** One line of a log: the status, what was asked for, and why that is the answer. */
-export function decisionLine(decision: Decision): string {
-  const { status, method, service, host, path } = decision
-  return `${status} ${method} ${service ?? host}${path}  ${why(decision)}`
 }
 
 /** Rejects once the emulator is gone. */
@@ -53,20 +47,13 @@ async function followAll(
   limit: number,
   print: (decision: ExplainedDecision) => void,
 ): Promise<never> {
-  let printed: ReadonlySet<string> | undefined
+  let since: string | undefined
   for (;;) {
-    const kept = await control.decisions({ service, limit: MOST })
-    // One whose container has not answered yet comes again with its status.
-    const ended = kept.filter(({ status }) => status !== 0)
-    const before = printed ?? new Set(ended.slice(0, -limit).map(keyOf))
-    for (const decision of ended) if (!before.has(keyOf(decision))) print(decision)
-    printed = new Set(ended.map(keyOf))
+    const { last, decisions: kept } = await control.decided({ service, limit: since ? MOST : limit, since })
+    for (const decision of kept) print(decision)
+    since = last
     await sleep(LOOK)
   }
-}
-
-function keyOf({ trace, time, method, path }: Decision): string {
-  return [trace, time, method, path].join(' ')
 }
 
 function count(value: string): number {

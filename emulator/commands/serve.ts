@@ -1,9 +1,9 @@
 /** `emulator`: settings to a running emulator, and what it says about itself. */
 import { readConfig } from '../config/read.ts'
+import { logLine } from '../decision/decision.ts'
 import { type Emulator, startEmulator } from '../emulator.ts'
 import { nearest } from '../errors/nearest.ts'
 import { DONE, EXIT_CODES, newCommand, PROGRAM } from './command.ts'
-import { decisionLine } from './decisions.ts'
 
 /** Resolves never: the process ends with the emulator. `commands` is how help names the other commands. */
 export async function serve(args: readonly string[], commands: string): Promise<number> {
@@ -29,7 +29,7 @@ export async function serve(args: readonly string[], commands: string): Promise<
   process.stderr.write(notDeployed(emulator))
   process.stdout.write(describe(emulator))
   emulator.state.decisions.onAdd((decision) => {
-    process.stdout.write(`${decisionLine(decision)}\n`)
+    process.stdout.write(`${logLine(decision, emulator.url)}\n`)
   })
   // Nobody has to wait for what another life has left; where no engine answers there is nothing to remove.
   void emulator.removeLeftovers()

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import type { Decision } from '../decision/decision.ts'
 import { deploy, openTestState } from '../state/state.fixture.ts'
 import type { State } from '../state/state.ts'
 import { createControl } from './control.ts'
@@ -25,68 +24,10 @@ async function get(path: string) {
   return { status: response.status, text, body: (text.startsWith('{') ? JSON.parse(text) : undefined) as any }
 }
 
-function decision(service: string, path: string, passed: boolean): Decision {
-  const check = {
-    name: 'credential',
-    expected: 'one bearer token',
-    actual: 'none',
-    mend: 'Send one.',
-  } as const
-  return {
-    trace: '0'.repeat(32),
-    time: '2026-06-01T12:00:00.000Z',
-    service,
-    method: 'GET',
-    host: `${service}.example`,
-    path,
-    allowed: passed,
-    status: passed ? 200 : 403,
-    checks: [{ ...check, passed }],
-  }
-}
-
 test('health says which project is emulated', async () => {
   const { status, body } = await get('/_emulator/health')
   expect(status).toBe(200)
   expect(body).toMatchObject({ status: 'ok', project: 'demo-project', region: 'us-central1' })
-})
-
-describe('decisions', () => {
-  beforeAll(() => {
-    for (let index = 0; index < 150; index += 1) {
-      state.decisions.add(decision(index % 3 === 0 ? 'a' : 'b', `/${index}`, index !== 149))
-    }
-  })
-  const paths = async (query: string) =>
-    (await get(`/_emulator/decisions${query}`)).body.decisions.map(({ path }: Decision) => path)
-
-  test('are told newest last, a hundred of them unless another number is asked for', async () => {
-    const all = await paths('')
-    expect(all).toHaveLength(100)
-    expect(all.at(-1)).toBe('/149')
-    expect(await paths('?limit=2')).toEqual(['/148', '/149'])
-    expect(await paths('?limit=1000')).toHaveLength(150)
-  })
-
-  test('can be those of one service', async () => {
-    expect(await paths('?service=a&limit=2')).toEqual(['/144', '/147'])
-    expect(await paths('?service=nobody')).toEqual([])
-  })
-
-  test('say why in one line, beside every check that was made', async () => {
-    const { body } = await get('/_emulator/decisions?limit=1')
-    expect(body.decisions[0]).toMatchObject({
-      status: 403,
-      why: 'credential: expected one bearer token, got none. Send one.',
-      checks: [{ name: 'credential', passed: false }],
-    })
-  })
-
-  test.each(['0', '-1', '1.5', 'x', ''])('limit=%p is refused with what was expected', async (limit) => {
-    const { status, body } = await get(`/_emulator/decisions?limit=${limit}`)
-    expect(status).toBe(400)
-    expect(body.error).toBe(`limit: expected a whole number of 1 or more, got ${JSON.stringify(limit)}.`)
-  })
 })
 
 test('services are told with their URLs', async () => {

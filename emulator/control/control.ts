@@ -2,11 +2,11 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import type { EndpointOverrides } from '../catalogue/apis.ts'
-import { type ExplainedDecision, why } from '../decision/decision.ts'
 import type { Peer, RoomEnv } from '../front/request.ts'
 import { absentFrom } from '../iam/validate.ts'
 import { defaultComputeServiceAccount, serviceUrl } from '../state/names.ts'
 import type { Users } from '../state/parts.ts'
+import { decisionRoutes } from './decisions.ts'
 import { createInstances, type Instances } from './instances.ts'
 import { createPush, type PushOptions } from './push.ts'
 import { type Rehearsal, readRequest, rehearsalRoutes } from './rehearsal.ts'
@@ -44,7 +44,7 @@ export function createControl(options: ControlOptions): Hono<RoomEnv> {
   notForServices(app, options)
   if (rehearsal) rehearsalRoutes(app, state, rehearsal)
   aboutRoutes(app, options)
-  decisionRoutes(app, options)
+  decisionRoutes(app, options.state)
   /** One request as Pub/Sub, Cloud Scheduler, Cloud Tasks or Eventarc makes it. */
   app.post('/_emulator/push', createPush({ state, googlePort }))
   if (instances) app.post('/_emulator/instances', createInstances(state, instances))
@@ -118,26 +118,6 @@ function aboutRoutes(
       })),
     }),
   )
-}
-
-function decisionRoutes(app: Hono<RoomEnv>, { state }: ControlOptions): void {
-  /** The last decisions, newest last. `service` keeps those of one service, `limit` that many of the newest. */
-  app.get('/_emulator/decisions', (c) => {
-    const { service, limit } = c.req.query()
-    const most = limit === undefined ? 100 : Number(limit)
-    if (!Number.isInteger(most) || most < 1) {
-      return c.json(
-        { error: `limit: expected a whole number of 1 or more, got ${JSON.stringify(limit)}.` },
-        400,
-      )
-    }
-    const all = state.decisions.list()
-    const chosen = service === undefined ? all : all.filter((decision) => decision.service === service)
-    const decisions: ExplainedDecision[] = chosen
-      .slice(-most)
-      .map((decision) => ({ ...decision, why: why(decision) }))
-    return c.json({ decisions })
-  })
 }
 
 function shutdownRoute(app: Hono<RoomEnv>, { shutdown }: ControlOptions): void {

@@ -1,5 +1,6 @@
 /**
- * What the front door found out about one request: every check, in the order it was made.
+ * What was found out about one request: every check, in the order it was made. The front door decides about all that come
+ * to a service; the metadata server's decisions are its refusals.
  *
  * A `Decision` is data. The log line, the console, the control API and the test helper render it; nothing else decides.
  */
@@ -25,6 +26,14 @@ export type CheckName =
   | 'principal'
   | 'binding'
   | 'instance'
+  // Of the metadata server.
+  | 'metadata-forwarded'
+  | 'metadata-flavor'
+  | 'metadata-workload'
+  | 'metadata-path'
+  | 'metadata-audience'
+  | 'metadata-account'
+  | 'metadata-method'
 
 /** One check: what was expected, what came, and, where it failed, what to do about it. Never holds a raw token. */
 export interface Check {
@@ -52,7 +61,11 @@ export interface GrantingBinding {
 }
 
 export interface Decision {
-  /** The trace id the request was given, 32 lower-case hex digits. */
+  /** Names it, in the log and in its URL: `/_emulator/decisions/ID`. */
+  readonly id: string
+  /** Who decided: the front door of a service, or the metadata server. */
+  readonly door: 'service' | 'metadata'
+  /** The trace id the request was given, 32 lower-case hex digits. Empty at the metadata server. */
   readonly trace: string
   /** RFC 3339, UTC, milliseconds. */
   readonly time: string
@@ -105,4 +118,12 @@ export function why(decision: Decision): string {
       ? `${caller.member} is in ${binding.member}, which`
       : binding.member
   return `${who} holds ${binding.role} on ${binding.resource.replace(/^\/\/[^/]+\//, '')}.`
+}
+
+/** The line of a log: when, what was answered, where, why, and where to read more. `console` is the emulator's own address. */
+export function logLine(decision: Decision, console: string): string {
+  const { id, time, status, method, region, service, host, path, door } = decision
+  const asked = door === 'metadata' ? `${host}${path}` : `${service ?? host}${path}`
+  const place = region === undefined ? '' : ` ${region}`
+  return `${time} ${status} ${method}${place} ${asked}  ${why(decision)}  ${console}/_emulator/decisions/${id}`
 }

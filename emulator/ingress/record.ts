@@ -26,7 +26,8 @@ export function recordDecision(
   { checks, service, revision, caller, binding, log }: Found,
   { allowed, status }: Pick<Decision, 'allowed' | 'status'>,
 ): void {
-  const decision: Decision = {
+  const decision = state.decisions.add({
+    door: 'service',
     trace: trace.id,
     time: new Date(now).toISOString(),
     ...(service && { service: service.name, project: service.project, region: service.region }),
@@ -40,8 +41,7 @@ export function recordDecision(
     ...(binding && { binding }),
     checks: shortenedChecks(checks),
     ...(log !== undefined && { log }),
-  }
-  state.decisions.add(decision)
+  })
   if (!service || log === undefined) return
   state.logs.add({
     timestamp: decision.time,

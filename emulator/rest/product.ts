@@ -9,6 +9,7 @@ import type {
   AccessTokens,
   AccountKeys,
   Accounts,
+  Decisions,
   DeletedAccounts,
   IdentityPools,
   Logs,
@@ -44,6 +45,7 @@ export interface OwnProduct extends Declaration {
 export type ProductsState = AccessTokens &
   AccountKeys &
   Accounts &
+  Decisions &
   DeletedAccounts &
   IdentityPools &
   Logs &

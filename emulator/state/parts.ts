@@ -1,10 +1,10 @@
 /** The state in parts: a room names those that it uses, and gets nothing else. */
-import type { Decision } from '../decision/decision.ts'
 import type { Roles } from '../iam/roles.ts'
 import type { Clock } from '../tokens/clock.ts'
 import type { KeyRing } from '../tokens/keys.ts'
 import type { Collection, ReadableCollection } from './collection.ts'
 import type { Store } from './database.ts'
+import type { DecisionLog } from './decision-log.ts'
 import type { Place } from './names.ts'
 import type {
   AccessToken,
@@ -113,9 +113,9 @@ export interface Operations {
   readonly operations: Collection<Operation>
 }
 
-/** What the front door decided, newest last. */
+/** What the front door and the metadata server decided, newest last. */
 export interface Decisions {
-  readonly decisions: Ring<Decision>
+  readonly decisions: DecisionLog
 }
 
 /** What services and the platform logged, newest last. */

@@ -1,5 +1,4 @@
 /** Everything that the emulator remembers, and the first contents of an empty one. */
-import { type Decision, weightOf } from '../decision/decision.ts'
 import type { Directory } from '../iam/question.ts'
 import type { Roles } from '../iam/roles.ts'
 import type { Clock } from '../tokens/clock.ts'
@@ -8,6 +7,7 @@ import { mintAccessToken, mintUniqueId } from '../tokens/mint.ts'
 import type { Collection } from './collection.ts'
 import * as declared from './collections.ts'
 import { Store } from './database.ts'
+import { DecisionLog } from './decision-log.ts'
 import { defaultComputeServiceAccount, type Place } from './names.ts'
 import { newPolicy } from './new-policy.ts'
 import type * as parts from './parts.ts'
@@ -97,8 +97,8 @@ export class State
   readonly accessTokens: Collection<AccessToken>
   readonly authorizationCodes: Collection<AuthorizationCode>
   readonly refreshTokens: Collection<RefreshToken>
-  /** What the front door decided, newest last. */
-  readonly decisions = new Ring<Decision>({ size: 1000, bytes: 16 * MIB, weigh: weightOf })
+  /** What was decided, newest last. */
+  readonly decisions: DecisionLog
   /** What services and the platform logged, newest last. */
   readonly logs = new Ring<LogEntry | WrittenEntry>({ size: 10_000, bytes: 64 * MIB, weigh: weightOfEntry })
   readonly keys: KeyRing
@@ -115,6 +115,7 @@ export class State
     this.region = options.region
     this.owner = options.owner
     this.clock = options.clock
+    this.decisions = new DecisionLog(options.clock())
     this.groups = options.groups
     this.domains = options.domains
     this.addedRoles = options.addedRoles ?? new Map()

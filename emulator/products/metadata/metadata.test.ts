@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { decodeJwt } from 'jose'
 import { tokenKey } from '../../state/token-key.ts'
-import { CALLER, COMPUTE, openProject, type Project } from './metadata.fixture.ts'
+import { type AskOptions, CALLER, COMPUTE, openProject, type Project } from './metadata.fixture.ts'
 
 const V1 = '/computeMetadata/v1'
 const DEFAULT = `${V1}/instance/service-accounts/default`
@@ -423,5 +423,51 @@ describe('how long a token is handed out', () => {
       expect(response.headers.get('Content-Type')).toBe('application/text')
       expect(decodeJwt(await response.text()).aud).toBe(audience)
     }
+  })
+})
+
+describe('what is refused is a decision that says why', () => {
+  const PATH = '/computeMetadata/v1/instance/service-accounts/default/identity'
+  const NOBODY = 'nobody-sa@demo-project.iam.gserviceaccount.com'
+  const last = () => project.state.decisions.list().at(-1)
+
+  test.each<[string, number, string, AskOptions & { path?: string }]>([
+    [
+      'a request that was passed on',
+      403,
+      'metadata-forwarded',
+      { headers: { 'X-Forwarded-For': '10.0.0.1' } },
+    ],
+    ['one without the header', 403, 'metadata-flavor', { headers: null }],
+    ['a service that is not there', 404, 'metadata-workload', { host: 'nobody.metadata.google.internal' }],
+    ['a path that is not there', 404, 'metadata-path', { path: '/computeMetadata/v1/nothing' }],
+    ['another method', 405, 'metadata-method', { method: 'POST' }],
+    ['a token for no audience', 400, 'metadata-audience', {}],
+  ])('%s: %p, %s', async (_, status, name, { path = PATH, ...options }) => {
+    expect((await project.ask(path, options)).status).toBe(status)
+    expect(last()).toMatchObject({ door: 'metadata', path, status, allowed: false, checks: [{ name }] })
+  })
+
+  test('the service whose instance asks is named, and the account that it may have', async () => {
+    const instance = project.deploy('calling-service', NOBODY)
+    const path = PATH.replace('default', COMPUTE)
+    const peer = { address: '10.0.0.9', instance }
+    expect((await project.ask(`${path}?audience=a`, { peer })).status).toBe(404)
+    expect(last()).toMatchObject({
+      service: 'calling-service',
+      region: 'us-central1',
+      revision: instance.revision,
+    })
+    expect(last()?.checks[0]?.actual).toBe(`service account ${COMPUTE}, and the workload runs as ${NOBODY}`)
+    expect((await project.ask(`${PATH}?audience=a`, { peer })).status).toBe(500)
+    expect(last()?.checks).toMatchObject([
+      { name: 'metadata-account', actual: `${NOBODY}, which does not exist` },
+    ])
+  })
+
+  test('what is answered is none', async () => {
+    const before = project.state.decisions.list().length
+    expect((await project.ask(`${PATH}?audience=a`)).status).toBe(200)
+    expect(project.state.decisions.list()).toHaveLength(before)
   })
 })

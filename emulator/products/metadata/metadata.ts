@@ -5,6 +5,7 @@ import type { Runtime } from '../../runtime/runtime.ts'
 import type {
   AccessTokens,
   Accounts,
+  Decisions,
   Placed,
   Projects,
   Read,
@@ -14,6 +15,17 @@ import type {
 } from '../../state/parts.ts'
 import type { ServiceAccount } from '../../state/resources.ts'
 import { identify, type Workload } from './caller.ts'
+import {
+  createRecorder,
+  FORWARDED,
+  NO_AUDIENCE,
+  noAccount,
+  noFlavor,
+  noMethod,
+  noPath,
+  noWorkload,
+  type Refusal,
+} from './refusals.ts'
 import { createWorkloadTokens, type WorkloadTokens } from './tokens.ts'
 import {
   type Directory,
@@ -27,7 +39,9 @@ import {
   type Value,
 } from './tree.ts'
 
-export type MetadataState = Read<AccessTokens & Accounts & Placed & Projects & Services & SigningKeys & Timed>
+export type MetadataState = Read<
+  AccessTokens & Accounts & Decisions & Placed & Projects & Services & SigningKeys & Timed
+>
 
 export interface MetadataOptions {
   readonly state: MetadataState
@@ -46,14 +60,21 @@ const FLAVOR = { 'Metadata-Flavor': 'Google' }
 
 export function createMetadata({ state, runtime }: MetadataOptions): Hono<RoomEnv> {
   const tokens = createWorkloadTokens(state)
+  const record = createRecorder(state, runtime)
+  /** The decision first: who reads the answer finds it there. */
+  const refuse = async (c: Context<RoomEnv>, response: Response, refusal: Refusal) => {
+    await record(c.req.raw, c.env, response.status, refusal)
+    return response
+  }
   const app = new Hono<RoomEnv>()
 
   app.use(async function guard(c, next) {
     // facts 2.2: a request that was forwarded did not come from the workload.
-    if (c.req.header('X-Forwarded-For') !== undefined) return refused('Forbidden\n')
+    if (c.req.header('X-Forwarded-For') !== undefined) return refuse(c, refused('Forbidden\n'), FORWARDED)
     // facts 2.2: `GET /` is how libraries find the server, so it is exempt.
     // facts 6.6: Cloud Run answers 403 without the header; an empty body, and the same for another value: inferred.
-    if (c.req.path !== '/' && c.req.header('Metadata-Flavor') !== 'Google') return refused('')
+    const flavor = c.req.header('Metadata-Flavor')
+    if (c.req.path !== '/' && flavor !== 'Google') return refuse(c, refused(''), noFlavor(flavor))
     return next()
   })
 
@@ -61,21 +82,25 @@ export function createMetadata({ state, runtime }: MetadataOptions): Hono<RoomEn
     const caller = await identify(state, runtime, c.env.host, c.env.peer)
     if (!caller.known) {
       const line = `${caller.message}\n`
-      return caller.status === 403 ? refused(line, PLAIN) : reply(404, PLAIN, line)
+      const response = caller.status === 403 ? refused(line, PLAIN) : reply(404, PLAIN, line)
+      return refuse(c, response, noWorkload(caller.message))
     }
     const { workload } = caller
     const path = pathOf(c)
     const node = path && find(metadataTree(workload), path.names)
     // facts 2.1: a bare 404. Node's library wants the flavor on it all the same (facts 6.6).
-    if (!node) return reply(404, HTML, '')
+    const missing = () =>
+      refuse(c, reply(404, HTML, ''), noPath(new URL(c.req.url).pathname, workload.serviceAccount))
+    if (!node) return missing()
     if (node.kind === 'directory') return path.slash ? showDirectory(c, node) : redirect(new URL(c.req.url))
-    if (path.slash) return reply(404, HTML, '')
+    if (path.slash) return missing()
     if (node.kind === 'value') return showValue(c, node)
-    return showToken(c, node.kind, state, workload, tokens)
+    const shown = await showToken(c, node.kind, state, workload, tokens)
+    return 'refusal' in shown ? refuse(c, shown.response, shown.refusal) : shown.response
   })
 
   // Not seen on Cloud Run: inferred.
-  app.all('*', () => reply(405, HTML, '', { Allow: 'GET, HEAD' }))
+  app.all('*', (c) => refuse(c, reply(405, HTML, '', { Allow: 'GET, HEAD' }), noMethod(c.req.method)))
 
   return app
 }
@@ -98,22 +123,29 @@ async function showToken(
   state: MetadataState,
   workload: Workload,
   tokens: WorkloadTokens,
-): Promise<Response> {
+): Promise<{ readonly response: Response } | { readonly response: Response; readonly refusal: Refusal }> {
   const { searchParams, pathname, search } = new URL(c.req.url)
   // Some clients send the audience unescaped (facts 2.3); what follows an `&` in such a one cannot be told from a parameter.
   const audience = searchParams.get('audience') ?? ''
   // facts 2.2
   if (kind === 'identity' && audience === '')
-    return reply(400, 'text/html', 'non-empty audience parameter required')
-  const account = usable(state.serviceAccount(workload.serviceAccount))
+    return {
+      response: reply(400, 'text/html', 'non-empty audience parameter required'),
+      refusal: NO_AUDIENCE,
+    }
+  const found = state.serviceAccount(workload.serviceAccount)
+  const account = usable(found)
   // facts 6.6: path and query echoed.
-  if (!account) return reply(500, HTML, `Could not fetch URI ${pathname}${search}\n`)
+  if (!account) {
+    const response = reply(500, HTML, `Could not fetch URI ${pathname}${search}\n`)
+    return { response, refusal: noAccount(workload.serviceAccount, found !== undefined) }
+  }
 
   if (kind === 'identity') {
     const full = searchParams.get('format') === 'full'
     const { token } = await tokens.idToken({ instanceId: workload.instanceId, account, audience, full })
     // facts 2.3: exactly this type, no charset.
-    return reply(200, TEXT, token)
+    return { response: reply(200, TEXT, token) }
   }
   const scopes = searchParams
     .getAll('scopes')
@@ -123,7 +155,7 @@ async function showToken(
   const { token, expireTime } = tokens.accessToken(account, scopes)
   // facts 2.1: a new token has 3599 seconds.
   const left = Math.ceil((expireTime - state.clock()) / 1000) - 1
-  return json({ access_token: token, expires_in: left, token_type: 'Bearer' })
+  return { response: json({ access_token: token, expires_in: left, token_type: 'Bearer' }) }
 }
 
 function usable(account: ServiceAccount | undefined): ServiceAccount | undefined {
