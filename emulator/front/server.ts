@@ -137,16 +137,10 @@ function createHttpServer(serving: Serving): Server {
   // A caller that has said all it has to say may close its half of the connection, and wait. Node's types lack this.
   Object.assign(http, { httpAllowHalfOpen: true })
 
-  const answer = answering(serving, known, read)
-  http.on('request', answer)
-  // The container, not the listener, says whether it wants a body that was announced with Expect.
-  http.on('checkContinue', answer)
-  http.on('upgrade', upgrading(serving, read))
-  http.on(
-    'connect',
-    connecting(serving, known, (inner) => http.emit('connection', inner)),
-  )
-  http.on('clientError', refusing(serving, known))
+  onRequests(http, serving, known, read)
+  onUpgrades(http, serving, read)
+  onTunnels(http, serving, known)
+  onWhatIsNoRequest(http, serving, known)
   return http
 }
 
@@ -162,10 +156,10 @@ function reading({ rooms, where }: Serving, { peers, tunnels }: Connections): Re
   }
 }
 
-function answering(serving: Serving, { answers }: Connections, read: Read) {
+function onRequests(http: Server, serving: Serving, { answers }: Connections, read: Read): void {
   const { log, timer } = serving
   const serve = servingRooms(serving)
-  return guarded(
+  const answer = guarded(
     (error, [, outgoing]) => fault(error, log, outgoing),
     (incoming: IncomingMessage, outgoing: ServerResponse) => {
       answers.set(incoming.socket, outgoing)
@@ -184,47 +178,55 @@ function answering(serving: Serving, { answers }: Connections, read: Read) {
       return serve(request, outgoing)
     },
   )
+  http.on('request', answer)
+  // The container, not the listener, says whether it wants a body that was announced with Expect.
+  http.on('checkContinue', answer)
 }
 
 function cutting({ log }: Serving) {
   return (error: unknown, [, socket]: readonly [IncomingMessage, Duplex, Buffer]) => fault(error, log, socket)
 }
 
-function upgrading(serving: Serving, read: Read) {
+function onUpgrades(http: Server, serving: Serving, read: Read): void {
   const { rooms } = serving
-  return guarded(cutting(serving), (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+  const upgrade = guarded(cutting(serving), (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
     const request = read(incoming)
     const room = request.kind === 'request' ? rawRoom(request, rooms.directory) : undefined
     if (request.kind === 'malformed' || !room) return refuseSocket(socket)
     return rooms[room].upgrade(request, socket, head)
   })
+  http.on('upgrade', upgrade)
 }
 
-/** `accept` takes the connection within as one of the listener's own. */
-function connecting(serving: Serving, { peers, tunnels }: Connections, accept: (inner: Duplex) => void) {
+/** CONNECT: the connection within becomes one of the listener's own, or leads elsewhere. */
+function onTunnels(http: Server, serving: Serving, { peers, tunnels }: Connections): void {
   const { rooms, where } = serving
-  return guarded(cutting(serving), async (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
-    // A client that goes away in the middle is no fault of anyone's.
-    socket.on(
-      'error',
-      guarded(
-        () => {},
-        () => void socket.destroy(),
-      ),
-    )
-    const request = readRequest(incoming, peerOf(incoming, where))
-    if (request.kind === 'malformed' || hasBody(request.framing)) return refuseSocket(socket)
-    const destination = await tunnelTo(request, serving)
-    await rooms.elsewhere.connect(request, destination, socket, head, (inner, from) => {
-      peers.set(inner, from)
-      if (roomFor(rooms.directory, request.host, '/') !== 'local') tunnels.add(inner)
-      accept(inner)
-    })
-  })
+  const connect = guarded(
+    cutting(serving),
+    async (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+      // A client that goes away in the middle is no fault of anyone's.
+      socket.on(
+        'error',
+        guarded(
+          () => {},
+          () => void socket.destroy(),
+        ),
+      )
+      const request = readRequest(incoming, peerOf(incoming, where))
+      if (request.kind === 'malformed' || hasBody(request.framing)) return refuseSocket(socket)
+      const destination = await tunnelTo(request, serving)
+      await rooms.elsewhere.connect(request, destination, socket, head, (inner, from) => {
+        peers.set(inner, from)
+        if (roomFor(rooms.directory, request.host, '/') !== 'local') tunnels.add(inner)
+        http.emit('connection', inner)
+      })
+    },
+  )
+  http.on('connect', connect)
 }
 
-function refusing({ log }: Serving, { answers }: Connections) {
-  return guarded(
+function onWhatIsNoRequest(http: Server, { log }: Serving, { answers }: Connections): void {
+  const refuseBytes = guarded(
     (error, [, socket]) => fault(error, log, socket),
     (_cause: Error, socket: Duplex) => {
       const begun = answers.get(socket)
@@ -233,6 +235,7 @@ function refusing({ log }: Serving, { answers }: Connections) {
       else refuseSocket(socket)
     },
   )
+  http.on('clientError', refuseBytes)
 }
 
 /** A request to the room that it is for. */
