@@ -7,7 +7,7 @@ import { MALFORMED, type Page, SERVER_ERROR, TIMED_OUT, TOO_LARGE, UNAVAILABLE }
 
 export type Trouble = Failure | 'no-revision' | 'no-instance'
 
-interface Telling {
+interface Report {
   readonly page: Page
   readonly expected: string
   readonly mend: string
@@ -16,7 +16,7 @@ interface Telling {
 
 const DEFAULT_PORT = 'Does the container listen on 0.0.0.0 and on the port in PORT?'
 
-const TELLINGS: Readonly<Record<Trouble, Telling>> = {
+const REPORTS: Readonly<Record<Trouble, Report>> = {
   // facts 1.4: what a service with a bad container shows.
   'no-revision': {
     page: UNAVAILABLE,
@@ -81,7 +81,7 @@ export interface TroubleTold {
 
 /** `actual` says what came instead, with the revision and its address where they are known. */
 export function tell(trouble: Trouble, service: Service, actual: string): TroubleTold {
-  const { page, expected, mend, log } = TELLINGS[trouble]
+  const { page, expected, mend, log } = REPORTS[trouble]
   const command = mend.replace(
     /gcloud run services (describe|update)/,
     `$& ${service.name} --region=${service.region}`,

@@ -66,7 +66,7 @@ export interface DockerRuntime extends SelectiveRuntime {
 }
 
 /** The network and the listeners on it: made when the first revision needs them. */
-interface Ground {
+interface ContainerNetwork {
   readonly docker: Docker
   readonly bridge: Bridge
   /** Whether names lead to the emulator, too. */
@@ -146,7 +146,7 @@ export function createDockerRuntime(options: DockerOptions): DockerRuntime {
 function lazyEngine(options: DockerOptions) {
   const { owner } = options
   let engine: Promise<Docker> | undefined
-  let ground: Promise<Ground> | undefined
+  let network: Promise<ContainerNetwork> | undefined
   let cleared: Promise<number> | undefined
 
   const docker = () => (engine ??= options.docker ? Promise.resolve(options.docker) : openDocker())
@@ -160,25 +160,25 @@ function lazyEngine(options: DockerOptions) {
     }
   }
   const prepare = async () => {
-    ground ??= clear().then(async () => layGround(await docker(), options))
+    network ??= clear().then(async () => openNetwork(await docker(), options))
     try {
-      return await ground
+      return await network
     } catch (error) {
-      ground = undefined
+      network = undefined
       throw error
     }
   }
-  const laid = async () => ground?.catch(() => undefined)
+  const opened = async () => network?.catch(() => undefined)
   return {
     docker,
     /** Removes what an emulator that was killed has left. */
     clear,
     prepare,
     /** The addresses that containers can have, once there is a network. */
-    subnet: async () => (await laid())?.subnet,
+    subnet: async () => (await opened())?.subnet,
     async close() {
       await cleared?.catch(() => {})
-      await (await laid())?.close()
+      await (await opened())?.close()
     },
   }
 }
@@ -218,7 +218,7 @@ function addressBook() {
 interface Beginning {
   readonly revision: Revision
   readonly image: LocalImage
-  readonly on: Ground
+  readonly on: ContainerNetwork
   /** The instance that this one takes the place of. */
   readonly before: Instance | undefined
 }
@@ -250,7 +250,7 @@ interface RunIn extends Pick<Beginning, 'revision' | 'image'> {
 
 function runIn(
   { onLog, owner, hosts, stopTime = STOP_TIME }: DockerOptions,
-  { docker, bridge, byName }: Ground,
+  { docker, bridge, byName }: ContainerNetwork,
   { revision, image, connection }: RunIn,
 ): Promise<ContainerRun> {
   const container = ingressContainer(revision.template)
@@ -280,10 +280,10 @@ function references({ imageDigest, template }: Revision): readonly string[] {
   return [imageDigest, ingressContainer(template).image]
 }
 
-async function layGround(
+async function openNetwork(
   docker: Docker,
   { owner, listenByName, log, direct }: DockerOptions,
-): Promise<Ground> {
+): Promise<ContainerNetwork> {
   const bridge = await createBridge(docker, owner, direct)
   const subnet = new BlockList()
   let names: { close(): Promise<void> } | undefined

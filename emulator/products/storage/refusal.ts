@@ -53,16 +53,16 @@ export function rangeNotSatisfiable(): StorageRefusal {
 }
 
 /** Which of its tongues the API was spoken to in. */
-export type Tongue = 'json' | 'media' | 'xml'
+export type ErrorFormat = 'json' | 'media' | 'xml'
 
 /** The response to a refusal; undefined where the error is none. */
-export function refusalResponse(error: unknown, tongue: Tongue): Response | undefined {
+export function refusalResponse(error: unknown, format: ErrorFormat): Response | undefined {
   if (error instanceof ApiError) return jsonResponse(error.code, error.body(), error.challenge)
   if (!(error instanceof StorageRefusal)) return undefined
   const { code, message, reason, extras } = error
-  if (tongue === 'xml') return xmlResponse(error)
+  if (format === 'xml') return xmlResponse(error)
   // Downloads fail in plain words, which Google labels as HTML.
-  if (tongue === 'media' && reason === 'notFound') {
+  if (format === 'media' && reason === 'notFound') {
     return new Response(message, { status: code, headers: { 'Content-Type': 'text/html; charset=UTF-8' } })
   }
   const place = extras.location && {

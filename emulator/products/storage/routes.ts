@@ -8,7 +8,7 @@ import { bucketPolicies, type Caller, type CallerState, holds } from '../../rest
 import { type ObjectStore, WriteRefused } from '../../state/objects.ts'
 import type { Bucket, StoredObject } from '../../state/stored-objects.ts'
 import { denied, requireBucket, storageCaller } from './access.ts'
-import { noSuchObject, refusalResponse, StorageRefusal, type Tongue } from './refusal.ts'
+import { type ErrorFormat, noSuchObject, refusalResponse, StorageRefusal } from './refusal.ts'
 
 export const BUCKETS = '/storage/v1/b'
 
@@ -32,7 +32,7 @@ export interface StorageCall {
 }
 
 export interface RouteOptions {
-  readonly tongue?: (c: StorageContext) => Tongue
+  readonly format?: (c: StorageContext) => ErrorFormat
   /** Default: every host but those of other APIs. */
   readonly servedOn?: (host: string, path: string) => boolean
 }
@@ -47,13 +47,13 @@ export type Serve = (
 export function storageRoutes(app: Hono<RoomEnv>, options: StorageOptions): Serve {
   const { state, product, api } = options
   const isStorage = (host: string) => servesUnder(product, host)
-  return (methods, path, handler, { tongue = inJson, servedOn = isStorage } = {}) => {
+  return (methods, path, handler, { format = inJson, servedOn = isStorage } = {}) => {
     app.on(methods.split(' '), path, async function stored(c: StorageContext, next: Next) {
       if (!servedOn(c.env.host, c.req.path)) return next()
       try {
         return await handler(callOf(c, options, storageCaller(state, c.req.header('authorization'), api)))
       } catch (error) {
-        const response = refusalResponse(asRefusal(error), tongue(c))
+        const response = refusalResponse(asRefusal(error), format(c))
         if (response) return response
         throw error
       }
@@ -90,7 +90,7 @@ function callOf(c: StorageContext, { state, objects }: StorageOptions, caller: C
   }
 }
 
-function inJson(): Tongue {
+function inJson(): ErrorFormat {
   return 'json'
 }
 

@@ -12,7 +12,7 @@ import { pageOf } from '../../rest/paging.ts'
 import type { StoredObject } from '../../state/stored-objects.ts'
 import { denied, requireBucket, requireProject } from './access.ts'
 import { bucketDocument, layoutDocument, objectDocument } from './documents.ts'
-import { StorageRefusal, type Tongue } from './refusal.ts'
+import { type ErrorFormat, StorageRefusal } from './refusal.ts'
 import {
   BUCKETS,
   conditionNotMet,
@@ -113,16 +113,16 @@ function objectRoutes(serve: Serve, { state, objects }: StorageOptions): void {
   serve('GET', `${BUCKETS}/:bucket/o`, ({ c, bucket }) =>
     c.json(listing(c, objects.list(bucket('storage.objects.list').name))),
   )
-  const tongue = (c: StorageContext): Tongue => (c.req.query('alt') === 'media' ? 'media' : 'json')
+  const format = (c: StorageContext): ErrorFormat => (c.req.query('alt') === 'media' ? 'media' : 'json')
   for (const base of [BUCKETS, `/download${BUCKETS}`]) {
     serve(
       'GET',
       `${base}/:bucket/o/:object{.+}`,
       ({ c, object }) => {
         const found = object('storage.objects.get')
-        return tongue(c) === 'media' ? download(c, objects, found) : c.json(objectDocument(found))
+        return format(c) === 'media' ? download(c, objects, found) : c.json(objectDocument(found))
       },
-      { tongue },
+      { format },
     )
   }
   serve('DELETE', `${BUCKETS}/:bucket/o/:object{.+}`, async ({ c, object }) => {

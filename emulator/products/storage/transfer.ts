@@ -52,7 +52,7 @@ export function xmlRoutes(serve: Serve, { objects, api }: StorageOptions): void 
     '/:bucket/:object{.+}',
     ({ c, object }) => download(c, objects, object('storage.objects.get')),
     {
-      tongue: () => 'xml',
+      format: () => 'xml',
       // On any other name these paths are everyone's.
       servedOn: (host, path) =>
         host === api.name && !/^\/(?:storage|upload|resumable|download|batch)\//.test(path),
