@@ -4,6 +4,7 @@ import { logLine } from '../decision/decision.ts'
 import { type Emulator, startEmulator } from '../emulator.ts'
 import { nearest } from '../errors/nearest.ts'
 import { DONE, EXIT_CODES, newCommand, PROGRAM } from './command.ts'
+import { linesTo } from './lines.ts'
 
 /** Resolves never: the process ends with the emulator. `commands` is how help names the other commands. */
 export async function serve(args: readonly string[], commands: string): Promise<number> {
@@ -26,10 +27,12 @@ export async function serve(args: readonly string[], commands: string): Promise<
     onShutdown: end,
   })
   running = emulator
+  const decisions = linesTo((text) => process.stdout.write(text))
   process.stderr.write(notDeployed(emulator))
   process.stdout.write(describe(emulator))
+  process.on('exit', () => decisions.flush())
   emulator.state.decisions.onAdd((decision) => {
-    process.stdout.write(`${logLine(decision, emulator.url)}\n`)
+    decisions.add(logLine(decision, emulator.url))
   })
   // Nobody has to wait for what another life has left; where no engine answers there is nothing to remove.
   void emulator.removeLeftovers()
